@@ -1,0 +1,48 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --no-input
+
+.PHONY: help demo test lint bench docs lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/demo.done  ## the whole loop on a year of real flights, into ./flights
+	$(BIN)/assay demo flights flights
+
+test: .venv/test.done lint  ## everything that must hold
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+lint: .venv/test.done  ## format, rules, types, import direction
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/basedpyright --level error
+	PYTHONPATH=src $(BIN)/lint-imports --no-cache
+
+bench: .venv/test.done  ## the claims of BENCHMARKS.md, measured again
+	$(BIN)/python benchmarks/run.py
+
+docs: .venv/demo.done  ## redraw the picture of the demo in the README
+	$(BIN)/assay demo flights flights --fresh --svg docs/demo.svg
+
+lock:  ## resolve the dependencies again (needs uv)
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group build -o requirements/build.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra demo --no-emit-package assay -c requirements/build.txt -o requirements/demo.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --all-extras --group test --no-emit-package assay -c requirements/build.txt -o requirements/test.txt
+
+clean:  ## remove what was made
+	rm -rf .venv flights build dist
+
+.venv/build.done: requirements/build.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install -q --require-hashes -r requirements/build.txt
+	touch $@
+
+.venv/demo.done: .venv/build.done requirements/demo.txt pyproject.toml
+	$(PIP) install -q --no-build-isolation --require-hashes -r requirements/demo.txt
+	$(PIP) install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+.venv/test.done: .venv/demo.done requirements/test.txt
+	$(PIP) install -q --no-build-isolation --require-hashes -r requirements/test.txt
+	touch $@

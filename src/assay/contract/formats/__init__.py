@@ -1,0 +1,1 @@
+"""Schemas derived from a contract: Arrow, SQL, JSON Schema."""

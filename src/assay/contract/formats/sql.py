@@ -1,0 +1,67 @@
+"""A contract as SQL: the columns of a table that holds its records."""
+
+from datetime import date, datetime
+from typing import Literal
+
+from assay.contract.fields import Field, Scalar
+from assay.contract.record import Record, fields
+
+Dialect = Literal["duckdb", "postgresql", "sqlite"]
+_TYPES: dict[Dialect, dict[Scalar, str]] = {
+    "duckdb": {float: "DOUBLE", int: "BIGINT", bool: "BOOLEAN", str: "VARCHAR", datetime: "TIMESTAMPTZ", date: "DATE"},
+    "postgresql": {
+        float: "DOUBLE PRECISION",
+        int: "BIGINT",
+        bool: "BOOLEAN",
+        str: "TEXT",
+        datetime: "TIMESTAMPTZ",
+        date: "DATE",
+    },
+    "sqlite": {float: "REAL", int: "INTEGER", bool: "INTEGER", str: "TEXT", datetime: "TEXT", date: "TEXT"},
+}
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier; any name is safe in it.
+
+    >>> quoted('odd"name')
+    '"odd""name"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | float) -> str:
+    """An SQL literal of a text or a number."""
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
+def create_table(record: type[Record], name: str, dialect: Dialect = "duckdb") -> str:
+    """The statement that makes a table for a contract, with its rules as constraints.
+
+    >>> from assay.contract import Key, Record
+    >>> class Trip(Record):
+    ...     trip: Key[str]
+    ...     miles: float | None
+    >>> print(create_table(Trip, "trips"))
+    CREATE TABLE "trips" (
+      "trip" VARCHAR PRIMARY KEY,
+      "miles" DOUBLE
+    )
+    """
+    lines = ",\n".join(f"  {_column(field, dialect)}" for field in fields(record))
+    return f"CREATE TABLE {quoted(name)} (\n{lines}\n)"
+
+
+def _column(field: Field, dialect: Dialect) -> str:
+    parts = [quoted(field.name), _TYPES[dialect][field.type]]
+    if field.role == "key":
+        parts.append("PRIMARY KEY")
+    elif not field.nullable:
+        parts.append("NOT NULL")
+    if field.categories is not None:
+        parts.append(f"CHECK ({quoted(field.name)} IN ({', '.join(map(literal, field.categories))}))")
+    if field.range is not None:
+        ends = ((field.range.low, ">="), (field.range.high, "<="))
+        bounds = [f"{quoted(field.name)} {sign} {end!r}" for end, sign in ends if end is not None]
+        parts.append(f"CHECK ({' AND '.join(bounds)})")
+    return " ".join(parts)

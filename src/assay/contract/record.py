@@ -1,0 +1,117 @@
+"""The declaration of what goes into a model or comes out of it."""
+
+import sys
+from functools import lru_cache
+from typing import Any, ClassVar, cast, dataclass_transform
+
+import msgspec
+
+from assay.contract.fields import Field, read_annotation
+from assay.errors import BadInput, near_miss
+
+
+def _annotations(name: str, namespace: dict[str, Any]) -> dict[str, Any]:
+    annotate = namespace.get("__annotate_func__") or namespace.get("__annotate__")  # Python 3.14
+    found: dict[str, Any] = dict(annotate(1) if annotate else namespace.get("__annotations__", {}))
+    module = sys.modules.get(namespace.get("__module__", ""))
+    scope = {**vars(module), **namespace} if module else namespace
+    for field, annotation in found.items():
+        if isinstance(annotation, str):
+            try:
+                found[field] = eval(annotation, scope)  # noqa: S307 - the user's own source, as Python itself would
+            except NameError as error:
+                raise BadInput(
+                    f"{name}.{field}: can't read {annotation!r}: {error}",
+                    do="Name only what the module defines, or drop `from __future__ import annotations`.",
+                ) from None
+    return found
+
+
+def _refuse_two_of_a_role(record: "RecordType") -> None:
+    for role in ("key", "event_time"):
+        named = [field.name for field in record.__assay_fields__ if field.role == role]
+        if len(named) > 1:
+            raise BadInput(f"{record.__name__} has {len(named)} fields as {role}: {', '.join(named)}", do="Keep one.")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class RecordType(msgspec.StructMeta):
+    """Reads the annotations of a record once, when its class is made, and turns them into wire types."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> "RecordType":
+        """Make the class; raises `BadInput` for an annotation that can't be a column."""
+        own: list[Field] = []
+        annotations = _annotations(name, namespace)
+        for field_name, annotation in annotations.items():
+            if getattr(annotation, "__origin__", annotation) is ClassVar:
+                continue
+            field = read_annotation(name, field_name, annotation, optional=field_name in namespace)
+            annotations[field_name] = field.wire_type()
+            own.append(field)
+        namespace = {**namespace, "__annotations__": annotations}
+        namespace.pop("__annotate_func__", None)
+        namespace.pop("__annotate__", None)
+        strict: dict[str, Any] = {"kw_only": True, "frozen": True, "forbid_unknown_fields": True}
+        made = cast("RecordType", super().__new__(mcs, name, bases, namespace, **strict | options))
+        inherited = [f for base in bases for f in getattr(base, "__assay_fields__", ()) if f.name not in annotations]
+        made.__assay_fields__ = tuple(inherited + own)
+        _refuse_two_of_a_role(made)
+        return made
+
+    __assay_fields__: tuple[Field, ...]
+
+
+class Record(msgspec.Struct, metaclass=RecordType):
+    """Base of a contract: a class whose annotations say what each field may be.
+
+    >>> from typing import Annotated, Literal
+    >>> from assay.contract import Key, between
+    >>> class Trip(Record):
+    ...     trip: Key[str]
+    ...     origin: Literal["EWR", "JFK"]
+    ...     miles: Annotated[float | None, between(0, 6000, unit="mi")]
+    >>> [field.rule for field in fields(Trip)]
+    ['a text', 'one of EWR, JFK', 'a number, 0 to 6,000 mi, or null']
+    """
+
+
+def fields(record: type[Record]) -> tuple[Field, ...]:
+    """The fields of a record class in declared order."""
+    return record.__assay_fields__
+
+
+def field_named(record: type[Record], name: str) -> Field:
+    """One field; raises `BadInput`, with the near miss, when there is none of that name."""
+    for field in fields(record):
+        if field.name == name:
+            return field
+    known = [field.name for field in fields(record)]
+    raise BadInput(f"{record.__name__} has no field {name!r}", f"it has {', '.join(known)}", do=near_miss(name, known))
+
+
+@lru_cache(maxsize=256)
+def key_field(record: type[Record]) -> Field | None:
+    """The field declared as `Key`, if any."""
+    return next((field for field in fields(record) if field.role == "key"), None)
+
+
+@lru_cache(maxsize=256)
+def event_time_field(record: type[Record]) -> Field | None:
+    """The field declared as `EventTime`, if any."""
+    return next((field for field in fields(record) if field.role == "event_time"), None)
+
+
+def need_event_time(record: type[Record]) -> str:
+    """The name of the event time field; raises `BadInput` when the record declares none."""
+    field = event_time_field(record)
+    if field is None:
+        raise BadInput(f"{record.__name__} has no event time", do="Declare one field as assay.EventTime.")
+    return field.name
+
+
+def need_key(record: type[Record]) -> str:
+    """The name of the key field; raises `BadInput` when the record declares none."""
+    field = key_field(record)
+    if field is None:
+        raise BadInput(f"{record.__name__} has no key", do="Declare one field as assay.Key[str].")
+    return field.name

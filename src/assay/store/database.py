@@ -1,0 +1,129 @@
+"""Connects to the metadata database and brings its schema up to date. Queries live with the part that asks them."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+
+from assay.errors import BadInput, Unavailable
+
+HEAD = "0001"
+BUSY_TIMEOUT_S = 30
+
+
+class Database:
+    """One metadata database: an SQLite file, or PostgreSQL by URL."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and migrate. Raises `BadInput` for a bad URL, `Unavailable` when nothing answers there."""
+        self.engine = _engine(url)
+        with self._errors():
+            _migrate(self.engine)
+
+    @contextmanager
+    def begin(self) -> Generator[Connection]:
+        """A transaction: committed at the end, rolled back on an error. `Unavailable` when the database is gone."""
+        with self._errors(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """A look at one consistent state; never waits for a writer. `Unavailable` when the database is gone."""
+        with self._errors(), self.engine.connect().execution_options(assay_reads=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        try:
+            yield
+        except (OperationalError, DatabaseError) as error:
+            if isinstance(error, OperationalError) or "not a database" in str(error.orig):
+                raise self._unavailable(error) from None
+            raise
+
+    def _unavailable(self, error: DatabaseError) -> Unavailable:
+        where = self.engine.url.render_as_string(hide_password=True)
+        first_line = str(error.orig).strip().splitlines()[0]
+        return Unavailable(
+            f"the database {where} does not answer",
+            first_line,
+            do="Start it, or point ASSAY_DATABASE to another; nothing was changed.",
+        )
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ArgumentError(f"{parsed.get_backend_name()} is not supported")
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise BadInput(
+            f"ASSAY_DATABASE can't be used: {error}", do="Write sqlite:///PATH or postgresql://USER@HOST/DATABASE."
+        ) from None
+    except OSError as error:
+        raise Unavailable(f"can't make the folder of {url}: {error.strerror}", do="Mend the path or its rights.") from None
+    except ModuleNotFoundError:
+        raise BadInput("the PostgreSQL driver is not installed", do='Run: pip install "assay[postgres]"') from None
+    if parsed.get_backend_name() == "sqlite":
+        _prepare_sqlite(engine)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    def connected(raw: sqlite3.Connection, _: object) -> None:
+        raw.isolation_level = None  # transactions are begun below, not by the driver
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+        raw.execute("PRAGMA journal_mode = WAL")
+        raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute("PRAGMA foreign_keys = ON")
+
+    def begun(connection: Connection) -> None:
+        # Writers lock at once: a reader that becomes a writer would get "database is locked" without waiting.
+        reads = connection.get_execution_options().get("assay_reads")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+
+
+def _migrate(engine: Engine) -> None:
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version == HEAD:
+        return
+    if version and version > HEAD:
+        raise BadInput(
+            f"the database is at schema {version}, this Assay knows up to {HEAD}", do="Upgrade Assay; nothing was changed."
+        )
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={})
+    config.set_main_option("script_location", "assay.store:migrations")
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(728141)"))
+        if _version(connection) == HEAD:  # another process was faster
+            return
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row: Any = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    return row[0] if row else None

@@ -1,0 +1,1 @@
+"""Numbered migrations of the metadata database, run by Alembic."""
