@@ -1,3 +1,68 @@
-"""Assay keeps models fresh and honest."""
+"""Assay keeps models fresh and honest. What a user's project names is here, each loaded when it is first used."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from assay.bless import Policy
+    from assay.checks import Checks, col, fresh, rows, unique
+    from assay.contract import Columns, EventTime, Key, Record, between, nulls
+    from assay.logs import setup as setup_logs
+    from assay.model import Matrix, Model, hour, month, read, split, weekday
+    from assay.pipeline import pipeline, step
+    from assay.verbs import bless, check, publish, train
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "assay.bless": ("Policy",),
+    "assay.checks": ("Checks", "col", "fresh", "rows", "unique"),
+    "assay.contract": ("Columns", "EventTime", "Key", "Record", "between", "nulls"),
+    "assay.logs:setup": ("setup_logs",),
+    "assay.model": ("Matrix", "Model", "hour", "month", "read", "split", "weekday"),
+    "assay.pipeline": ("pipeline", "step"),
+    "assay.verbs": ("bless", "check", "publish", "train"),
+}
+_WHERE = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Checks",
+    "Columns",
+    "EventTime",
+    "Key",
+    "Matrix",
+    "Model",
+    "Policy",
+    "Record",
+    "between",
+    "bless",
+    "check",
+    "col",
+    "fresh",
+    "hour",
+    "month",
+    "nulls",
+    "pipeline",
+    "publish",
+    "read",
+    "rows",
+    "setup_logs",
+    "split",
+    "step",
+    "train",
+    "unique",
+    "weekday",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'assay' has no attribute {name!r}")
+    module, _, renamed = _WHERE[name].partition(":")
+    value = getattr(importlib.import_module(module), renamed or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,107 @@
+"""Does one row get the same features as the same row in a batch? Asked through the very path that serving takes."""
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from assay.contract import Decoder, Invalid
+from assay.contract.columns import Array, from_rows
+from assay.contract.decode import to_json
+from assay.contract.formats.arrow import columns
+from assay.contract.record import fields
+from assay.errors import BadInput
+from assay.model import Bundle
+from assay.skew.compare import ulps
+
+SAMPLE = 200
+#: Up to here a difference is an engine's rounding, not another computation.
+ROUNDING_ULPS = 4
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """One feature that differs between one row and the batch."""
+
+    feature: str
+    #: How many of the rows compared differ.
+    rows: int
+    #: Largest distance in units in the last place; None for texts and for missing against present.
+    ulps: int | None
+    #: One row's values: in the batch, and alone.
+    batch: str
+    alone: str
+
+    @property
+    def is_rounding(self) -> bool:
+        """True when the difference is no more than an engine's rounding."""
+        return self.ulps is not None and self.ulps <= ROUNDING_ULPS
+
+    def __str__(self) -> str:
+        size = f", {self.ulps} ulp" if self.is_rounding else ""
+        return f"feature {self.feature}: {self.rows} rows differ, {self.batch} in the batch, {self.alone} alone{size}"
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """What the comparison found."""
+
+    rows: int
+    #: Rows of the sample that the contract refuses, and that could not be served.
+    refused: int
+    mismatches: list[Mismatch] = []
+
+    @property
+    def holds(self) -> bool:
+        """True when nothing differs by more than rounding, and some row could be asked at all."""
+        return self.rows > 0 and all(mismatch.is_rounding for mismatch in self.mismatches)
+
+
+def check_parity(bundle: Bundle, rows: pa.Table) -> Parity:
+    """Compare the features of a sample of rows in the batch with those of each row alone, bit for bit.
+
+    Each row goes through JSON and the contract, as a request does.
+    """
+    batch = bundle.features(columns(rows, bundle.model.takes))
+    step = max(1, len(rows) // SAMPLE)
+    chosen = np.arange(0, len(rows), step)
+    names = [field.name for field in fields(bundle.model.takes)]
+    decoder = Decoder(bundle.model.takes)
+    served: list[int] = []
+    alone: list[dict[str, Array]] = []
+    for position, row in zip(chosen, rows.select(names).take(pa.array(chosen)).to_pylist(), strict=True):
+        try:
+            decoded = decoder.decode(to_json(row)).rows
+        except Invalid:
+            continue
+        served.append(int(position))
+        alone.append(_features_alone(bundle, from_rows(decoded, bundle.model.takes)))
+    found = [_mismatch(name, column[served], [row[name] for row in alone]) for name, column in batch.items()]
+    return Parity(len(served), len(chosen) - len(served), [mismatch for mismatch in found if mismatch])
+
+
+def _features_alone(bundle: Bundle, row: object) -> dict[str, Array]:
+    try:
+        return bundle.features(row)  # pyright: ignore[reportArgumentType]
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadInput(
+            f"features() of {bundle.model.name} fails on one row alone: {type(error).__name__}: {error}",
+            do="A feature must be computed from its own row only.",
+        ) from error
+
+
+def _mismatch(name: str, batch: Array, rows: list[Array]) -> Mismatch | None:
+    if not rows:
+        return None
+    alone = np.concatenate(rows)
+    if batch.dtype.kind == "T":
+        differ = [str(a) != str(b) for a, b in zip(batch.tolist(), alone.tolist(), strict=True)]
+        distance = None
+    else:
+        differ = batch.view(np.int64) != alone.view(np.int64)
+        differ &= ~(np.isnan(batch) & np.isnan(alone))
+        one_missing = bool((np.isnan(batch) != np.isnan(alone)).any())
+        distance = None if one_missing else ulps(batch[differ], alone[differ]) if differ.any() else 0
+    where = np.flatnonzero(differ)
+    if len(where) == 0:
+        return None
+    return Mismatch(name, len(where), distance, f"{batch[where[0]]!s}", f"{alone[where[0]]!s}")

@@ -1,0 +1,55 @@
+"""What a candidate must show before it may replace the incumbent."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from assay.errors import BadInput, near_miss
+from assay.model.score import METRICS
+from assay.times import duration
+
+
+@dataclass(frozen=True, init=False)
+class Policy:
+    """One metric, how much worse a candidate may be, where it must lie, and how old the incumbent may grow."""
+
+    metric: str
+    #: A candidate less than this much worse is not worse (non-inferiority margin), in units of the metric.
+    margin: float
+    #: The candidate's own score must lie in here, ends included; a first model can't be blessed without it.
+    within: tuple[float, float] | None
+    #: Age of the incumbent at which an undecidable candidate gets the whole margin.
+    max_age: timedelta | None
+    #: Confidence of the two-sided interval of the difference.
+    level: float
+    #: Bootstrap resamples.
+    resamples: int
+
+    def __init__(
+        self,
+        metric: str,
+        *,
+        margin: float,
+        within: tuple[float, float] | None = None,
+        max_age: str | timedelta | None = None,
+        level: float = 0.9,
+        resamples: int = 2000,
+    ) -> None:
+        """Declare the policy; raises `BadInput` for one that can't work."""
+        if metric not in METRICS:
+            raise BadInput(f"there is no metric {metric!r}", near_miss(metric, METRICS), do=f"Use {', '.join(METRICS)}.")
+        if margin < 0:
+            raise BadInput(f"margin={margin} must not be negative", do="A margin of 0 asks for: better, or not worse at all.")
+        if within is not None and not within[0] < within[1]:
+            raise BadInput(f"within={within} allows nothing", do="Put the smaller end first.")
+        if not 0.5 <= level < 1:
+            raise BadInput(f"level={level} is no confidence level", do="Give a number from 0.5 to below 1, like 0.9.")
+        values = {
+            "metric": metric,
+            "margin": margin,
+            "within": within,
+            "max_age": duration(max_age) if max_age is not None else None,
+            "level": level,
+            "resamples": resamples,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)

@@ -1,0 +1,135 @@
+"""Whether a rule is broken, and the words for it, from the numbers that were measured. No I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from assay.checks.measure import AHEAD, kinds_for
+from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Rows, Rule, Unique
+from assay.checks.target import Kind
+from assay.checks.words import age, among, cell, moment, number, share
+from assay.errors import near_miss
+
+Numbers = Mapping[str, Any]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOLDS: dict[Kind, str] = {
+    "text": "text",
+    "number": "decimal numbers",
+    "whole": "whole numbers",
+    "truth": "true or false",
+    "time": "times",
+    "naive": "times without a zone",
+    "date": "dates",
+    "other": "values of another type",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule found."""
+
+    broken: bool
+    observed: str
+    message: str = ""
+    failing: int = 0
+
+
+def missing(column: str, known: Iterable[str], total: int) -> Finding:
+    """The finding of a rule whose column is not there."""
+    hint = near_miss(column, known)
+    return Finding(True, "no such column", "not in the table" + (f" ({hint})" if hint else ""), total)
+
+
+def mistyped(rule: Rule, kind: Kind, numbers: Numbers, total: int) -> Finding:
+    """The finding of a rule that can't read this kind of column."""
+    wanted = "numbers" if "number" in kinds_for(rule) else _HOLDS[kinds_for(rule)[0]]
+    unread = numbers.get("failing", 0)
+    if unread and unread < total:
+        return Finding(True, _HOLDS[kind], f"{_of(unread, total)} can't be read as {wanted}", unread)
+    if kind == "naive" and wanted == "times":
+        (column,) = rule.columns
+        say = f'say which, like pc.assume_timezone(table["{column}"], "America/New_York")'
+        return Finding(True, _HOLDS[kind], f"its times have no time zone: {say}", total)
+    return Finding(True, _HOLDS[kind], f"holds {_HOLDS[kind]}, {wanted} expected", total)
+
+
+def judge(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
+    """The finding of a rule that could be measured."""
+    match rule:
+        case Rows():
+            broken = not (rule.min or 0) <= total <= (total if rule.max is None else rule.max)
+            return Finding(
+                broken,
+                number(total),
+                f"{number(total)} rows, {rule.expected} expected" if total else f"empty, {rule.expected} expected",
+            )
+        case HasType():
+            return Finding(False, rule.expected)
+        case Nulls():
+            return _nulls(rule, numbers["failing"], total)
+        case Between():
+            return _between(rule, numbers, total)
+        case IsIn():
+            return _isin(rule, numbers, total)
+        case Unique():
+            return _unique(rule, numbers, total)
+        case Fresh():
+            return _fresh(rule, numbers, total, now)
+        case _:
+            raise TypeError(rule)
+
+
+def _of(failing: int, total: int) -> str:
+    return f"{number(failing)} of {number(total)} rows"
+
+
+def _nulls(rule: Nulls, failing: int, total: int) -> Finding:
+    part = failing / total if total else 0.0
+    observed = f"{share(part, rule.max)} missing"
+    message = f"{observed}, at most {share(rule.max)} expected" if rule.max else f"missing in {_of(failing, total)}"
+    return Finding(part > rule.max, observed, message, failing)
+
+
+def _between(rule: Between, numbers: Numbers, total: int) -> Finding:
+    failing, low, high = numbers.get("failing", 0), numbers.get("low"), numbers.get("high")
+    if low is None or high is None:
+        return Finding(False, "no values")
+    far_low = 0 if rule.low is None else rule.low - float(low)
+    far_high = 0 if rule.high is None else float(high) - rule.high
+    worst = low if far_low > far_high else high
+    message = f"{_of(failing, total)} outside {rule.expected}   worst {number(worst)}"
+    return Finding(failing > 0, among(low, high, rule.unit), message, failing)
+
+
+def _isin(rule: IsIn, numbers: Numbers, total: int) -> Finding:
+    failing = numbers.get("failing", 0)
+    if not failing:
+        return Finding(False, "only known values")
+    known = [str(value) for value in rule.values]
+    hints = [(value, count, near_miss(str(value), known)) for value, count in numbers["unknown"]]
+    texts = [f"{cell(value)} × {number(count)}" + (f" ({hint})" if hint else "") for value, count, hint in hints]
+    more = numbers["unknowns"] - len(texts)
+    observed = ", ".join([*texts, f"{number(more)} more values"] if more else texts)
+    return Finding(True, observed, f"{_of(failing, total)} not {rule.expected}   {observed}", failing)
+
+
+def _unique(rule: Unique, numbers: Numbers, total: int) -> Finding:
+    failing, values = numbers["failing"], numbers["values"]
+    if not failing:
+        return Finding(False, rule.expected)
+    observed = f"{number(values)} value{'s' * (values != 1)} more than once"
+    return Finding(True, observed, f"{_of(failing, total)} not unique   {observed}", failing)
+
+
+def _fresh(rule: Fresh, numbers: Numbers, total: int, now: datetime) -> Finding:
+    newest_us = numbers.get("newest_us")
+    if newest_us is None:
+        return Finding(True, "no times", "no time to tell the age by")
+    newest = _EPOCH + timedelta(microseconds=newest_us)
+    observed = f"newest {moment(newest)}"
+    if newest > now + AHEAD:
+        message = f"{_of(numbers['failing'], total)} in the future   {observed}, {age(newest - now)} ahead"
+        return Finding(True, observed, message, numbers["failing"])
+    old = max(now - newest, timedelta())
+    return Finding(old > rule.within, observed, f"{observed}, {age(old)} old, {rule.expected} expected")

@@ -1,0 +1,56 @@
+"""The queries that show what is wrong, asked only where a rule is broken. No I/O."""
+
+from collections.abc import Mapping, Sequence
+
+from assay.checks.measure import Measure
+from assay.checks.rules import IsIn, Rule, Unique
+from assay.checks.target import FILE, ROW, VIEW, Kind
+from assay.contract.formats.sql import quoted
+from assay.errors import SHOWN
+
+_PLACE = f"{quoted(FILE)}, {quoted(ROW)}"
+
+
+def duplicates(rule: Unique) -> str:
+    """Counts the rows that share their values with another, and those values."""
+    return f"SELECT coalesce(sum(n), 0)::BIGINT AS failing, count(*) AS values FROM ({_repeated(rule)})"
+
+
+def unknown(rule: IsIn, breaks: str) -> str:
+    """The commonest values that are not known, and how many such values there are."""
+    return (
+        f"SELECT {quoted(rule.column)} AS value, count(*) AS n, count(*) OVER () AS unknowns FROM {VIEW} "
+        f"WHERE {breaks} GROUP BY 1 ORDER BY n DESC, 1 LIMIT {SHOWN}"
+    )
+
+
+def rows(rule: Rule, measure: Measure, context: Sequence[str], kinds: Mapping[str, Kind]) -> str:
+    """The worst rows with where they stand; empty when the rule is not about single rows.
+
+    `context` are the columns by which a person knows a row; the first three of the table when there are none.
+    """
+    known = [name for name in context if name in kinds] or list(kinds)[:3]
+    shown = [*(name for name in known if name not in rule.columns), *rule.columns]
+    picked = ", ".join([_PLACE, *(_readable(name, kinds[name]) for name in shown if name in kinds)])
+    if isinstance(rule, Unique):
+        keys = ", ".join(map(quoted, rule.over))
+        most = f"{_repeated(rule)} ORDER BY n DESC, {keys} LIMIT {SHOWN}"
+        return (
+            f"SELECT {picked} FROM {VIEW} JOIN ({most}) USING ({keys}) ORDER BY n DESC, {keys}, {_PLACE} LIMIT {SHOWN}"
+        )
+    if not measure.breaks:
+        return ""
+    order = ", ".join(filter(None, [measure.order, _PLACE]))
+    return f"SELECT {picked} FROM {VIEW} WHERE {measure.breaks} ORDER BY {order} LIMIT {SHOWN}"
+
+
+def _repeated(rule: Unique) -> str:
+    keys = [quoted(name) for name in rule.over]
+    there = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    return f"SELECT {', '.join(keys)}, count(*) AS n FROM {VIEW} WHERE {there} GROUP BY ALL HAVING n > 1"
+
+
+def _readable(name: str, kind: Kind) -> str:
+    """A column in a type that Python has."""
+    casts: dict[Kind, str] = {"time": "TIMESTAMPTZ", "naive": "TIMESTAMP", "number": "DOUBLE", "other": "VARCHAR"}
+    return f"{quoted(name)}::{casts[kind]} AS {quoted(name)}" if kind in casts else quoted(name)

@@ -1,0 +1,48 @@
+"""`assay check`."""
+
+import click
+
+from assay.cli.command import command, console, print_json
+from assay.errors import BadInput, NotFound, near_miss
+from assay.store import Store
+
+
+@command()
+@click.argument("target")
+@click.option("--contract", "reference", required=True, help="MODULE:CLASS of the contract, like flights:Weather.")
+@click.option("--fresh", help="How old the newest event may be, like 26h.")
+@click.option("--now", help="The moment to measure freshness from; the present when omitted.")
+def check(
+    store: Store, target: str, reference: str, fresh: str | None, now: str | None, as_json: bool
+) -> int:
+    """Check TARGET, a Parquet or CSV file, folder or glob, against a contract.
+
+    \b
+    Example: assay check data/weather --contract flights:Weather
+    Exit code 1 when a check fails; warnings alone are good.
+    """
+    from assay.checks import check as run_check
+    from assay.checks import render
+
+    report = run_check(target, find_contract(store, reference), fresh=fresh, now=now)
+    if as_json:
+        print_json(report)
+    else:
+        render(report, console())
+    return 1 if report.failed else 0
+
+
+def find_contract(store: Store, reference: str) -> type:
+    """The contract `MODULE:CLASS` of the project; raises `NotFound` with the near miss."""
+    from assay.contract import Record
+    from assay.pipeline.pipeline import import_module
+
+    module_name, _, name = reference.partition(":")
+    if not name:
+        raise BadInput(f"{reference!r} does not name a contract", do="Write MODULE:CLASS, like flights:Weather.")
+    module = import_module(module_name.removesuffix(".py"), store.home.project)
+    found = getattr(module, name, None)
+    if not (isinstance(found, type) and issubclass(found, Record)):
+        known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Record)]
+        raise NotFound(f"{module_name} has no contract {name!r}", f"it has {', '.join(known)}", do=near_miss(name, known))
+    return found

@@ -1,0 +1,60 @@
+"""What every command shares: its home, its log, its machine-readable form."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+
+from assay import store
+from assay.logs import setup
+
+WIDTH = 100
+
+
+def command(*, json: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command. It gets the store first, and `as_json` when it has a machine-readable form."""
+
+    def made(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def called(home: str | None, **values: Any) -> Any:
+            found = store.find_home(home)
+            setup(found, f"assay-{function.__name__}")
+            with store.use(found) as opened:
+                return function(opened, **values)
+
+        if json:
+            called = click.option("--json", "as_json", is_flag=True, help="Print JSON with stable keys.")(called)
+        called = click.option("--home", help="The state folder; .assay of this or a higher folder when omitted.")(called)
+        return click.command(name=function.__name__)(called)
+
+    return made
+
+
+def console() -> Console:
+    """Where results for people go: stdout, 100 columns unless the terminal is narrower."""
+    wide = Console()
+    width = min(wide.width, WIDTH) if sys.stdout.isatty() else WIDTH
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def key_values(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`K=V` options: values are JSON where they can be, texts otherwise."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise click.UsageError(f"{pair!r} is not NAME=VALUE")
+        try:
+            found[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            found[name] = value
+    return found

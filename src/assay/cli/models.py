@@ -1,0 +1,80 @@
+"""`assay models`, `assay ledger` and `assay rollback`."""
+
+import click
+from rich.table import Table
+
+from assay.cli.command import command, console, print_json
+from assay.store import Store
+
+
+@command()
+@click.argument("model", required=False)
+def models(store: Store, model: str | None, as_json: bool) -> None:
+    """The models that have a champion, or the versions of MODEL.
+
+    \b
+    Example: assay models flight-delay
+    """
+    from assay.track import alias, versions
+    from assay.track.versions import model_names
+
+    found = versions(store, model) if model else [v for n in model_names(store) if (v := alias(store, n))]
+    if as_json:
+        print_json(found)
+        return
+    now = {name: champion.version for name in {v.model for v in found} if (champion := alias(store, name))}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("model", "version", "trained until", "run", ""):
+        table.add_column(title)
+    for v in found:
+        until = f"{v.trained_until:%Y-%m-%d %H:%MZ}" if v.trained_until else ""
+        table.add_row(v.model, str(v.version), until, v.run_id or "", "champion" if now.get(v.model) == v.version else "")
+    console().print(table if found else "no model is published yet")
+
+
+@command()
+@click.argument("model", required=False)
+@click.option("--last", default=20, show_default=True, help="At most so many lines.")
+def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
+    """Every verdict and every move of the champion, oldest first; the seals of all lines are verified.
+
+    \b
+    Example: assay ledger flight-delay --last 5
+    """
+    from assay.bless import entries, verify
+
+    lines = entries(store, model)[-last:]
+    checked = verify(store)
+    if as_json:
+        print_json([{**vars(line), "body": line.decoded()} for line in lines])
+        return
+    shown = console()
+    for line in lines:
+        body = line.decoded()
+        if line.kind == "verdict":
+            word = "blessed" if body["blessed"] else "refused"
+            shown.print(f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {word}: {'; '.join(body['reasons'])}")
+        else:
+            why = f", {body['reason']}" if body.get("reason") else ""
+            before = f", before it {body['previous']}" if body["previous"] else ""
+            shown.print(f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {line.kind}: version {body['version']}{before}{why}")
+    shown.print(f"{checked:,} lines, every seal whole", style="dim")
+
+
+@command()
+@click.argument("model")
+@click.option("--to", type=int, help="A version; the champion before this one when omitted.")
+@click.option("--reason", default="", help="Kept in the ledger.")
+def rollback(store: Store, model: str, to: int | None, reason: str, as_json: bool) -> None:
+    """Make the champion of MODEL what it was before; servers adopt it within a second or two.
+
+    \b
+    Example: assay rollback flight-delay --reason "complaints from the gate"
+    """
+    from assay.bless import rollback as roll_back
+
+    version = roll_back(store, model, to=to, reason=reason)
+    if as_json:
+        print_json(version)
+    else:
+        console().print(f"the champion of {model} is version {version.version} again")

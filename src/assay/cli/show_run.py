@@ -1,0 +1,150 @@
+"""How runs look on a terminal: the steps of one, or a calendar of many."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.text import Text
+
+from assay.bless import Verdict
+from assay.checks import Report, render
+from assay.cli.command import print_json
+from assay.pipeline import Outcome, Pipeline
+from assay.pipeline import run as run_pipeline
+from assay.pipeline.journal import StepEvent
+from assay.store import Store
+from assay.times import span
+from assay.track import alias
+
+SIGNS = {"better": ("▲", "green"), "not worse": ("●", "green"), "undecidable": ("◐", "yellow"), "worse": ("✗", "red")}
+LEGEND = "▲ better  ● not worse  ◐ undecidable  ✗ worse  ■ data refused   v: new champion, –: incumbent stays"
+
+
+def exit_code(result: object) -> int:
+    """1 when a verdict or a check said no."""
+    if isinstance(result, Verdict):
+        return 0 if result.blessed else 1
+    return 1 if isinstance(result, Report) and result.failed else 0
+
+
+class Steps:
+    """Each step of one run as it is done, then what came of it."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self.console = console
+        self.quiet = quiet
+
+    def run(self, store: Store, pipeline: Pipeline, asof: datetime, parameters: dict[str, Any], *, again: bool) -> int:
+        """Run and show; returns the exit code."""
+        return self.show(run_pipeline(store, pipeline, asof, parameters, again=again, watch=self.watch))
+
+    def watch(self, event: StepEvent) -> None:
+        """Show one step."""
+        if self.quiet or event.event == "started":
+            return
+        sign, colour = {"finished": ("✓", "green"), "replayed": ("↺", "cyan"), "failed": ("✗", "red")}[event.event]
+        times = f" ({event.occurrence})" if event.occurrence > 1 else ""
+        took = "kept from before" if event.event == "replayed" else f"{event.seconds:.2f} s"
+        self.console.print(Text.assemble("  ", (sign, colour), f" {event.step}{times}", (f"  {took}", "dim")))
+
+    def show(self, outcome: Outcome) -> int:
+        """Show what came of the run; returns the exit code."""
+        if self.quiet:
+            print_json({"run_id": outcome.run_id, "already_finished": outcome.already, "result": outcome.result})
+        elif outcome.already:
+            self.console.print(f"{outcome.run_id} is finished already; run it once more with --again")
+        else:
+            self.console.print(Text(outcome.run_id, style="bold"))
+            self._show_result(outcome.result)
+        return exit_code(outcome.result)
+
+    def _show_result(self, result: object) -> None:
+        if isinstance(result, Verdict):
+            show_verdict(self.console, result)
+        elif isinstance(result, Report):
+            render(result, self.console)
+        elif result is not None:
+            self.console.print(f"  {result}")
+
+
+def show_verdict(console: Console, verdict: Verdict) -> None:
+    """A verdict with the numbers that decided it."""
+    word, colour = ("BLESSED", "green") if verdict.blessed else ("REFUSED", "red")
+    where = f"{verdict.rows:,} rows, {verdict.holdout_from[:10]} to {verdict.holdout_until[:10]}"
+    console.print(Text.assemble((word, f"bold {colour}"), f"  {verdict.model}  {verdict.metric} {verdict.score:.4f} on {where}"))
+    for reason in verdict.reasons:
+        console.print(f"  {reason}")
+    if verdict.comparison:
+        age = span_of(verdict.comparison.incumbent_age_s)
+        against = f"against {verdict.comparison.incumbent}, {verdict.metric} {verdict.comparison.incumbent_score:.4f}"
+        console.print(f"  {against} on the same rows; it is {age} old")
+    parity = verdict.parity
+    console.print(f"  parity: {parity.rows} rows one by one {'equal' if parity.holds else 'DIFFER FROM'} the batch")
+    for warning in verdict.warnings:
+        console.print(Text(f"  note: {warning}", style="dim"))
+
+
+def span_of(seconds: float) -> str:
+    """Seconds in few words."""
+    from datetime import timedelta
+
+    return span(timedelta(seconds=seconds))
+
+
+class Calendar:
+    """A year of runs, a line a month, each verdict as it falls."""
+
+    def __init__(self, console: Console, tz: str, *, quiet: bool) -> None:
+        self.console = console
+        self.zone = ZoneInfo(tz)
+        self.quiet = quiet
+
+    def run(
+        self, store: Store, pipeline: Pipeline, moments: Sequence[datetime], parameters: dict[str, Any], *, again: bool
+    ) -> int:
+        """Run each moment and show its verdict; returns the exit code of the last."""
+        outcomes: list[Outcome] = []
+        month, version = None, None
+        for moment in moments:
+            local = moment.astimezone(self.zone)
+            if month != (month := f"{local:%b}"):
+                self._print(f"\n{month} " if outcomes else f"{month} ")
+            outcomes.append(run_pipeline(store, pipeline, moment, parameters, again=again))
+            result = outcomes[-1].result
+            champion = alias(store, result.model) if isinstance(result, Verdict) else None
+            moved = champion.version if champion and champion.version != version else None
+            version = champion.version if champion else version
+            self._print(Text.assemble(f" {local:%d} ", _cell(outcomes[-1], moved)))
+        self._print(Text(f"\n{LEGEND}\n", style="dim"))
+        if self.quiet:
+            print_json([{"run_id": one.run_id, "already_finished": one.already, "result": one.result} for one in outcomes])
+        return exit_code(outcomes[-1].result)
+
+    def _print(self, text: str | Text) -> None:
+        if not self.quiet:
+            self.console.print(text, end="", soft_wrap=True)
+            self.console.file.flush()
+
+
+def _cell(outcome: Outcome, moved: int | None) -> Text:
+    """One run in fifteen characters: sign, difference or score, new version."""
+    result = outcome.result
+    version = f"v{moved}" if moved else "–"
+    if outcome.already:
+        return Text(f"{'done before':<15}", style="dim")
+    if isinstance(result, Report):
+        return Text(f"{'■ data':<15}", style="red" if result.failed else "green")
+    if not isinstance(result, Verdict):
+        return Text(f"{'✓':<15}", style="green")
+    if result.comparison is None or result.outcome is None:
+        return Text(f"{f'first {_short(result.score)[1:]} {version}':<15}", style="green" if result.blessed else "red")
+    sign, colour = SIGNS[result.outcome]
+    if not result.parity.holds:
+        sign, colour = "≠", "red"
+    return Text(f"{f'{sign} {_short(result.comparison.difference)} {version}':<15}", style=colour)
+
+
+def _short(value: float) -> str:
+    return f"{value:+.3f}".replace("0.", ".", 1)

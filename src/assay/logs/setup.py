@@ -1,0 +1,138 @@
+"""Sets up standard logging: one JSON line a record in this process's own file, human lines on stderr.
+
+A line is one `write` to a file that only this process has, so nothing that was logged is lost when it is killed and
+nothing is shared that a rotation could lose.
+"""
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from assay import context
+from assay.errors import AssayError, BadInput
+from assay.store import Home
+
+_encode = msgspec.json.Encoder().encode
+_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
+
+
+def setup(home: Home, service: str, *, level: str = "INFO", terminal: str = "WARNING") -> Path:
+    """Configure logging for this process; returns its file, `.assay/logs/<service>-<start>-<pid>.jsonl`.
+
+    `ASSAY_LOG_LEVEL` takes precedence over `level`, which is for the file; `terminal` is the level for stderr.
+    Calling it again replaces what it set up before. Raises `BadInput` for an unknown level.
+    """
+    level = os.environ.get("ASSAY_LOG_LEVEL", level).upper()
+    if level not in logging.getLevelNamesMapping():
+        raise BadInput(f"{level!r} is not a log level", do="Use DEBUG, INFO, WARNING or ERROR.")
+    home.logs.mkdir(parents=True, exist_ok=True)
+    path = home.logs / f"{service}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, (JsonLines, Terminal))]:
+        root.removeHandler(handler)
+        handler.close()
+    lines, shown = JsonLines(path, service), Terminal(terminal)
+    lines.setLevel(level)
+    for handler in (lines, shown):
+        root.addHandler(handler)
+    root.setLevel(min(lines.level, shown.level))
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_thread
+    return path
+
+
+class JsonLines(logging.Handler):
+    """Appends each record as one JSON line with the field names of the Elastic Common Schema."""
+
+    def __init__(self, path: Path, service: str) -> None:
+        super().__init__()
+        self.path = path
+        #: Lines that could not be written: the disk was full.
+        self.dropped = 0
+        self._service = service
+        self._pid = os.getpid()
+        self._file: int | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line; a full disk is counted, never raised into the caller."""
+        try:
+            if self._file is None:
+                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            os.write(self._file, self._line(record))
+        except OSError:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        super().close()
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        facts = self.fields(record)
+        try:
+            return _encode(facts) + b"\n"
+        except (TypeError, ValueError):
+            plain = {name: value if isinstance(value, (str, int, float)) else repr(value) for name, value in facts.items()}
+            return _encode(plain) + b"\n"
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        """The fields of one line."""
+        facts: dict[str, Any] = {
+            "@timestamp": datetime.fromtimestamp(record.created, UTC),
+            "log.level": record.levelname,
+            "message": record.getMessage(),
+            "log.logger": record.name,
+            "service.name": self._service,
+            "process.pid": self._pid,
+            **context.current(),
+        }
+        facts |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[0]:
+            kind, error, trace = record.exc_info
+            facts["error.type"] = kind.__name__
+            facts["error.message"] = str(error)
+            facts["error.stack_trace"] = "".join(traceback.format_exception(kind, error, trace))
+        return facts
+
+
+class Terminal(logging.StreamHandler[Any]):
+    """Shows records to a person, on stderr."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__(sys.stderr)
+        self.setLevel(level)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level when it matters, message; colours only on a terminal."""
+        at = datetime.fromtimestamp(record.created).astimezone()
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        colour = _COLOURS.get(record.levelname) if self.stream.isatty() else None
+        text = f"{at:%H:%M:%S} {level}{record.getMessage()}"
+        return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, (KeyboardInterrupt, AssayError)):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger("assay").critical("uncaught %s: %s", kind.__name__, error, exc_info=(kind, error, trace))
+    sys.__excepthook__(kind, error, trace)
+
+
+def _log_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        trace = (args.exc_type, args.exc_value, args.exc_traceback)
+        name = args.thread.name if args.thread else "?"
+        logging.getLogger("assay").critical("uncaught in thread %s: %s", name, args.exc_value, exc_info=trace)

@@ -1,0 +1,76 @@
+"""Fitted estimators to bytes and back, in formats that run no code when they are read."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from assay.contract.columns import Array
+from assay.errors import BadInput
+
+Format = Literal["lightgbm", "skops"]
+Predictor = Callable[[Array], Array]
+#: From here on, several threads are faster than one.
+MANY_ROWS = 2_000
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """A fitted estimator as it is kept."""
+
+    format: Format
+    data: bytes
+
+
+def save(estimator: Any) -> Saved:
+    """An estimator in its native format. Raises `BadInput` for one that none of the formats holds."""
+    library = type(estimator).__module__.split(".")[0]
+    if library == "lightgbm":
+        booster = getattr(estimator, "booster_", estimator)
+        return Saved("lightgbm", booster.model_to_string().encode())
+    if library == "sklearn":
+        return Saved("skops", _skops().dumps(estimator))
+    raise BadInput(
+        f"fit() gave a {type(estimator).__module__}.{type(estimator).__name__}, which can't be kept",
+        do="Return a LightGBM or a scikit-learn estimator.",
+    )
+
+
+def load(saved: Saved) -> Predictor:
+    """The function from a matrix of shape (n, k) to predictions of shape (n,).
+
+    Classifiers give the probability of the class that sorts last. Nothing is unpickled.
+    """
+    return _load_lightgbm(saved.data) if saved.format == "lightgbm" else _load_skops(saved.data)
+
+
+def _load_lightgbm(data: bytes) -> Predictor:
+    try:
+        import lightgbm
+    except ModuleNotFoundError:
+        raise BadInput("LightGBM is not installed", do='Run: pip install "assay[lightgbm]"') from None
+    booster = lightgbm.Booster(model_str=data.decode())
+
+    def predict(values: Array) -> Array:
+        threads = 1 if len(values) < MANY_ROWS else 0
+        return booster.predict(values, num_threads=threads)  # pyright: ignore[reportReturnType]
+
+    return predict
+
+
+def _load_skops(data: bytes) -> Predictor:
+    skops = _skops()
+    unknown = skops.get_untrusted_types(data=data)
+    if unknown:
+        raise BadInput("the model holds types that are not trusted", *unknown, do="Use estimators of scikit-learn itself.")
+    estimator: Any = skops.loads(data)
+    if hasattr(estimator, "predict_proba"):
+        return lambda values: estimator.predict_proba(values)[:, -1]
+    return lambda values: estimator.predict(values)
+
+
+def _skops() -> Any:
+    try:
+        import skops.io
+    except ModuleNotFoundError:
+        raise BadInput("skops is not installed", do='Run: pip install "assay[sklearn]"') from None
+    return skops.io

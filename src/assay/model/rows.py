@@ -1,0 +1,69 @@
+"""Reads the user's table, by event time."""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from assay.contract import Record
+from assay.contract.record import need_event_time
+from assay.errors import BadInput, NotFound, Unavailable, near_miss
+from assay.store import current
+from assay.times import duration, instant
+
+
+def read(
+    table: str | Path,
+    contract: type[Record],
+    *,
+    until: str | datetime | date | None = None,
+    last: str | timedelta | None = None,
+) -> pa.Table:
+    """The rows of a Parquet folder or file whose event time lies in `[until - last, until)`, oldest first.
+
+    `table` is relative to the project. Of a folder split into `day=YYYY-MM-DD`, only the days asked for are opened.
+    Raises `NotFound` when there is no such table, `BadInput` when it lacks the event time or has no time zone,
+    `Unavailable` when a file can't be read.
+    """
+    time = need_event_time(contract)
+    end = instant(until) if until is not None else None
+    start = end - duration(last) if end is not None and last is not None else None
+    path = current().home.project / table
+    if not path.exists():
+        raise NotFound(f"there is no table {table} in {current().home.project}")
+    try:
+        data = ds.dataset(path, format="parquet", partitioning=ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive"))
+        _need_time(data.schema, time, str(table))
+        rows = data.to_table(filter=_between(data.schema, time, start, end))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise Unavailable(f"{table} can't be read: {error}", do="Write the file again; it is no whole Parquet file.") from None
+    rows = rows.drop_columns([name for name in ("day",) if name in rows.column_names])
+    return rows.take(pc.sort_indices(rows, sort_keys=[(time, "ascending")]))
+
+
+def _need_time(schema: pa.Schema, time: str, table: str) -> None:
+    if time not in schema.names:
+        raise BadInput(f"{table} has no column {time}", near_miss(time, schema.names), do="Rename it, or mend the contract.")
+    kind = schema.field(time).type
+    if not pa.types.is_timestamp(kind) or kind.tz is None:
+        raise BadInput(
+            f"{table}: {time} is {kind}, a time without a zone",
+            do='Write it as UTC: pc.assume_timezone(column, "America/New_York").',
+        )
+
+
+def _between(schema: pa.Schema, time: str, start: datetime | None, end: datetime | None) -> ds.Expression | None:
+    found: list[ds.Expression] = []
+    by_day = "day" in schema.names and pa.types.is_string(schema.field("day").type)
+    if start is not None:
+        found.append(ds.field(time) >= pa.scalar(start, schema.field(time).type))
+        found += [ds.field("day") >= f"{start:%Y-%m-%d}"] if by_day else []
+    if end is not None:
+        found.append(ds.field(time) < pa.scalar(end, schema.field(time).type))
+        found += [ds.field("day") <= f"{end:%Y-%m-%d}"] if by_day else []
+    whole: ds.Expression | None = None
+    for part in found:
+        whole = part if whole is None else whole & part
+    return whole

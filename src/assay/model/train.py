@@ -1,0 +1,89 @@
+"""Trains a candidate as a tracked run; what it saw and said goes into the prediction log."""
+
+import logging
+from datetime import UTC
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from assay import context
+from assay.contract.columns import Array
+from assay.contract.formats.arrow import columns, to_numpy
+from assay.errors import BadInput, near_miss
+from assay.model.bundle import Bundle, open_bundle, pack_bundle
+from assay.model.estimator import save
+from assay.model.features import compute, encode, kinds, learn_categories
+from assay.model.model import Model
+from assay.model.split import event_times
+from assay.predictions import log_training
+from assay.store import current
+from assay.track import Run, start_run
+from assay.track.provenance import data_identity
+
+log = logging.getLogger(__name__)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A trained model that nobody has judged yet."""
+
+    model: str
+    #: Digest of its bundle among the artifacts.
+    bundle: str
+    #: The training run.
+    run_id: str
+
+    def open(self) -> Bundle:
+        """The model, ready to predict."""
+        return open_bundle(current(), self.bundle)
+
+
+def train(model: Model, past: pa.Table, **params: Any) -> Candidate:
+    """Fit `model` on `past` and keep the result as a candidate; `params` go to its fit function and into the run.
+
+    Rows without a label are left out. Raises `BadInput` when the table does not fit the contract or no label is known.
+    """
+    store = current()
+    with start_run(store, model.name, parent=context.run_id.get()) as run:
+        run.log_params(params)
+        run.log_data(data_identity(past))
+        labelled, label = with_label(model, past)
+        bundle = _fit(model, labelled, label, run, params)
+        return Candidate(model.name, bundle, run.id)
+
+
+def _fit(model: Model, rows: pa.Table, label: Array, run: Run, params: dict[str, Any]) -> str:
+    inputs = columns(rows, model.takes)
+    features = compute(model, inputs)
+    categories = learn_categories(features)
+    codes = {name: {value: float(i) for i, value in enumerate(values)} for name, values in categories.items()}
+    estimator = model.fit(encode(features, list(features), codes), label, **params)
+    newest = event_times(rows, model.takes).max().item()
+    content = pack_bundle(
+        model, save(estimator), kinds(features), categories, rows=len(rows), trained_until=newest.replace(tzinfo=UTC)
+    )
+    digest = run.log_artifact("bundle.tar", content)
+    bundle = open_bundle(run.store, digest)
+    predicted = {model.output.name: bundle.predict(features)}
+    log_training(run.store.home, bundle.layout, run.id, None, "train", inputs, features, predicted, label)
+    log.info("trained %s on %s rows", model.name, len(rows))
+    return digest
+
+
+def with_label(model: Model, rows: pa.Table) -> tuple[pa.Table, Array]:
+    """The rows whose label is known, and the labels, float64 of shape (n,)."""
+    if model.label not in rows.column_names:
+        raise BadInput(
+            f"the label {model.label!r} is not a column of the table", near_miss(model.label, rows.column_names)
+        )
+    label = rows.column(model.label)
+    if not (pa.types.is_boolean(label.type) or pa.types.is_integer(label.type) or pa.types.is_floating(label.type)):
+        raise BadInput(f"the label {model.label!r} is {label.type}", do="Make it a number or true and false.")
+    known = label.is_valid()
+    labelled = rows.filter(known)
+    if len(labelled) == 0:
+        raise BadInput(f"none of {len(rows):,} rows has a label {model.label!r}", do="Read rows that are old enough.")
+    if len(labelled) < len(rows):
+        log.info("%s of %s rows have no %s yet and are left out", len(rows) - len(labelled), len(rows), model.label)
+    return labelled, to_numpy(labelled.column(model.label), np.dtype(np.float64))

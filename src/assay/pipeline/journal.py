@@ -1,0 +1,78 @@
+"""The journal: one row for each finished step of a run, keyed by its name and how often it came before."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import delete, insert, select
+
+from assay.pipeline import results
+from assay.store import Store
+from assay.store.schema import journal
+from assay.times import now
+
+Event = Literal["started", "finished", "replayed", "failed"]
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """Something that happened to a step."""
+
+    step: str
+    occurrence: int
+    event: Event
+    seconds: float = 0.0
+
+
+@dataclass
+class Journal:
+    """The steps of one run."""
+
+    store: Store
+    run_id: str
+    watch: Callable[[StepEvent], None] = lambda _: None
+    _seen: Counter[str] = field(default_factory=Counter[str])
+
+    def perform(self, step: str, work: Callable[[], Any]) -> Any:
+        """The result of a step: from the journal when it is finished, else by doing `work` and keeping what it gives."""
+        self._seen[step] += 1
+        occurrence = self._seen[step]
+        kept = self._finished(step, occurrence)
+        if kept is not None:
+            self.watch(StepEvent(step, occurrence, "replayed"))
+            return results.decode(kept.result, self.store.artifacts)
+        started = now()
+        self.watch(StepEvent(step, occurrence, "started"))
+        try:
+            value = work()
+            result = results.encode(value, self.store.artifacts, step)
+        except Exception as error:
+            self._record(step, occurrence, "failed", started, error=f"{type(error).__name__}: {error}")
+            self.watch(StepEvent(step, occurrence, "failed", _seconds(started)))
+            raise
+        self._record(step, occurrence, "finished", started, result=result)
+        self.watch(StepEvent(step, occurrence, "finished", _seconds(started)))
+        return value
+
+    def _finished(self, step: str, occurrence: int) -> Any:
+        key = {"run_id": self.run_id, "step": step, "occurrence": occurrence, "status": "finished"}
+        with self.store.database.read() as connection:
+            return connection.execute(select(journal.c.result).filter_by(**key)).first()
+
+    def _record(
+        self, step: str, occurrence: int, status: str, started: datetime, *, result: Any = None, error: str | None = None
+    ) -> None:
+        key = {"run_id": self.run_id, "step": step, "occurrence": occurrence}
+        with self.store.database.begin() as connection:
+            connection.execute(delete(journal).filter_by(**key))
+            connection.execute(
+                insert(journal).values(
+                    **key, status=status, result=result, error=error, started_at=started, ended_at=now()
+                )
+            )
+
+
+def _seconds(started: datetime) -> float:
+    return (now() - started).total_seconds()

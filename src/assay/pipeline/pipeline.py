@@ -1,0 +1,91 @@
+"""Pipelines: functions that call steps, with a schedule."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from assay.errors import AssayError, BadInput, NotFound, near_miss
+from assay.pipeline.schedule import check_schedule
+from assay.times import instant, zone
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline; calling it is an ordinary call, `assay run` keeps a journal of it."""
+
+    function: Callable[..., Any]
+    schedule: str | None
+    tz: str
+
+    @property
+    def name(self) -> str:
+        """What it is called by."""
+        return self.function.__name__
+
+    @property
+    def reference(self) -> str:
+        """Where it is found again: `module:name`."""
+        return f"{self.function.__module__}:{self.name}"
+
+    def __call__(self, asof: str | datetime | date | None = None, **parameters: Any) -> Any:
+        """Run it for a moment, the present when omitted, without a journal."""
+        return self.call(instant(asof if asof is not None else "now", tz=zone(self.tz)), parameters)
+
+    def call(self, asof: datetime, parameters: dict[str, Any]) -> Any:
+        """Call the function; raises `BadInput` for parameters that it does not take."""
+        known = inspect.signature(self.function).parameters
+        for name in parameters:
+            if name not in known or name == "asof":
+                raise BadInput(f"{self.name} takes no parameter {name!r}", near_miss(name, known))
+        given = {"asof": asof} if "asof" in known else {}
+        return self.function(**given, **parameters)
+
+
+def pipeline(*, schedule: str | None = None, tz: str = "UTC") -> Callable[[Callable[..., Any]], Pipeline]:
+    """Make a function a pipeline. It may take `asof`, the moment it runs for, and parameters of its own.
+
+    `schedule` is a cron line, read on the wall clock of `tz`. Raises `BadInput` for one that can't be read.
+    """
+    zone(tz)
+    if schedule is not None:
+        check_schedule(schedule)
+    return lambda function: Pipeline(function, schedule, tz)
+
+
+def find_pipeline(reference: str, project: Path) -> Pipeline:
+    """The pipeline `module:name` or `file.py:name` of a project.
+
+    Raises `NotFound` with the near miss, or `BadInput` when the module does not run.
+    """
+    module_name, _, name = reference.partition(":")
+    module_name = module_name.removesuffix(".py").replace("/", ".")
+    if not name:
+        raise BadInput(f"{reference!r} does not name a pipeline", do="Write MODULE:PIPELINE, like flights:weekly.")
+    module = import_module(module_name, project)
+    found = getattr(module, name, None)
+    if not isinstance(found, Pipeline):
+        known = [key for key, value in vars(module).items() if isinstance(value, Pipeline)]
+        raise NotFound(f"{module_name} has no pipeline {name!r}", f"it has {', '.join(known) or 'none'}", do=near_miss(name, known))
+    return found
+
+
+def import_module(name: str, project: Path) -> Any:
+    """A module of the project. Raises `NotFound` when there is none, `BadInput` when it does not run."""
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.split(".", maxsplit=1)[0] and error.name != name:
+            raise BadInput(f"{name} needs a module that is not installed: {error.name}") from None
+        known = [path.stem for path in project.glob("*.py")]
+        raise NotFound(f"there is no module {name!r} in {project}", near_miss(name, known)) from None
+    except AssayError:
+        raise
+    except Exception as error:
+        raise BadInput(f"{name} does not run: {type(error).__name__}: {error}") from error

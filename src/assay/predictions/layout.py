@@ -1,0 +1,89 @@
+"""The columns of a prediction log, the same for training and serving.
+
+`served.<model>` and `trained.<model>` are tables with, in this order: where a row came from, its raw input
+(`input_*`), the features computed from it (`feature_*`) and the prediction (`prediction_*`).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from assay.contract import Record, fields
+from assay.contract.formats.arrow import arrow_type
+from assay.contract.record import event_time_field
+
+FeatureKind = Literal["number", "text"]
+Source = Literal["served", "trained"]
+_MOMENT = pa.timestamp("us", tz="UTC")
+ORIGIN: dict[str, pa.DataType] = {
+    "model_version": pa.int64(),  # null for training rows of a candidate that was not published
+    "request_id": pa.string(),  # of the HTTP request; of the training run
+    "row": pa.int64(),  # position in the request, or in the training table
+    "part": pa.string(),  # served, train, holdout
+    "received_at": _MOMENT,
+    "answered_at": _MOMENT,
+    "label": pa.float64(),  # what really happened; null when served
+    "segment": pa.string(),  # with `record`: the key by which draining twice changes nothing
+    "record": pa.int64(),
+}
+#: What the writer puts into each record of a spool, before the input.
+WRITTEN = ("request_id", "row", "received_at", "answered_at")
+
+
+def table_name(source: Source, model: str) -> str:
+    """The table of a model's rows: dashes become underscores, as SQL wants them.
+
+    >>> table_name("served", "flight-delay")
+    'served.flight_delay'
+    """
+    return f"{source}.{re.sub(r'[^0-9A-Za-z_]', '_', model)}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of one model version's rows."""
+
+    model: str
+    takes: type[Record]
+    gives: type[Record]
+    features: Mapping[str, FeatureKind]
+
+    @cached_property
+    def input_names(self) -> list[str]:
+        """The fields of the input, in declared order."""
+        return [field.name for field in fields(self.takes)]
+
+    @cached_property
+    def values(self) -> dict[str, pa.DataType]:
+        """Input, features and prediction: prefixed name and type."""
+        kinds = {"number": pa.float64(), "text": pa.string()}
+        return {
+            **{f"input_{field.name}": arrow_type(field) for field in fields(self.takes)},
+            **{f"feature_{name}": kinds[kind] for name, kind in self.features.items()},
+            **{f"prediction_{field.name}": arrow_type(field) for field in fields(self.gives)},
+        }
+
+    @property
+    def day_column(self) -> str:
+        """The column by whose day rows are filed: the event time, or else when they were received."""
+        field = event_time_field(self.takes)
+        return f"input_{field.name}" if field else "received_at"
+
+    def meta(self, version: int) -> dict[str, Any]:
+        """What a spool segment says of its records, so that a drainer needs neither the model nor its code."""
+        return {
+            "model": self.model,
+            "version": version,
+            "day": self.day_column,
+            "values": {name: str(kind) for name, kind in self.values.items()},
+        }
+
+
+def type_named(name: str) -> pa.DataType:
+    """The Arrow type that `str` of it gave."""
+    known = (pa.float64(), pa.int64(), pa.bool_(), pa.string(), _MOMENT, pa.date32())
+    return next(kind for kind in known if str(kind) == name)

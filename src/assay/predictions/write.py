@@ -1,0 +1,129 @@
+"""Writes the prediction log: serving through a spool, training straight into the table."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from assay.contract import Columns, Record
+from assay.contract.columns import Array
+from assay.contract.formats.arrow import schema
+from assay.predictions.layout import ORIGIN, WRITTEN, Layout, table_name, type_named
+from assay.store import Home
+from assay.store.drain import Drained, drain
+from assay.store.segment import Segment
+from assay.store.spool import Spool
+from assay.store.tables import write_part
+from assay.times import now
+
+TOPIC = "predictions"
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Any]).decode
+
+
+class PredictionLog:
+    """What one model version answers, appended to a spool; one record a row, one write a request."""
+
+    def __init__(self, home: Home, layout: Layout, version: int, *, max_age_s: float = 60.0) -> None:
+        self._spool = Spool(home.spool, TOPIC, _encode(layout.meta(version)), max_age_s=max_age_s)
+        self._inputs = layout.input_names
+        self.tick = self._spool.tick
+        self.close = self._spool.close
+
+    @property
+    def dropped(self) -> int:
+        """Rows that could not be kept: the disk, or the bound, was full."""
+        return self._spool.dropped
+
+    def append(
+        self,
+        request_id: str,
+        received: datetime,
+        answered: datetime,
+        rows: Sequence[Record],
+        features: Mapping[str, Array],
+        predictions: Sequence[Sequence[Any]],
+    ) -> bool:
+        """Keep the rows of one request; True once they are written, False when they had to be dropped."""
+        inputs = self._inputs
+        computed = zip(*(_plain(column) for column in features.values()), strict=True)
+        records = [
+            _encode([request_id, i, received, answered, *(getattr(row, name) for name in inputs), *values, *said])
+            for i, (row, values, said) in enumerate(zip(rows, computed, predictions, strict=True))
+        ]
+        return self._spool.append(*records)
+
+
+def _plain(column: Array) -> list[Any]:
+    values = column.tolist()
+    return [None if value != value else value for value in values] if column.dtype.kind == "T" else values
+
+
+def drain_predictions(home: Home) -> Drained:
+    """Move every segment that nobody writes any more into the tables; doing it again changes nothing."""
+
+    def sink(segment: Segment) -> None:
+        meta, rows = decode_segment(segment)
+        write_part(home.tables, table_name("served", meta["model"]), segment.id, rows, day=meta["day"])
+
+    return drain(home.spool, TOPIC, sink)
+
+
+def decode_segment(segment: Segment) -> tuple[dict[str, Any], pa.Table]:
+    """What a segment says of itself, and its records as rows of the served table."""
+    meta = msgspec.msgpack.decode(segment.meta, type=dict[str, Any])
+    values = {name: type_named(kind) for name, kind in meta["values"].items()}
+    columns = dict(zip([*WRITTEN, *values], zip(*map(_decode, segment.records), strict=True), strict=True))
+    count = len(segment.records)
+    constant = {"model_version": meta["version"], "part": "served", "label": None, "segment": segment.id}
+    arrays = {name: pa.array([value] * count, ORIGIN[name]) for name, value in constant.items()}
+    arrays["record"] = pa.array(range(count), pa.int64())
+    types = {**ORIGIN, **values}
+    arrays |= {name: pa.array(column, types[name]) for name, column in columns.items()}
+    return meta, pa.table({name: arrays[name] for name in types})
+
+
+def log_training(
+    home: Home,
+    layout: Layout,
+    run_id: str,
+    version: int | None,
+    part: str,
+    rows: Columns[Any],
+    features: Mapping[str, Array],
+    predictions: Mapping[str, Array],
+    label: Array,
+) -> int:
+    """Write what a training run saw and said into `trained.<model>`; returns the rows written."""
+    count, at = len(rows), now()
+    constant = {
+        "model_version": version,
+        "request_id": run_id,
+        "part": part,
+        "received_at": at,
+        "answered_at": at,
+        "segment": run_id,
+    }
+    arrays: dict[str, pa.Array] = {name: pa.array([value] * count, ORIGIN[name]) for name, value in constant.items()}
+    arrays["row"] = arrays["record"] = pa.array(np.arange(count))
+    arrays["label"] = pa.array(label, pa.float64(), from_pandas=True)
+    types = schema(layout.takes)
+    for prefix, columns in (("input", rows), ("feature", features), ("prediction", predictions)):
+        for name, column in columns.items():
+            kind = types.field(name).type if prefix == "input" else layout.values[f"{prefix}_{name}"]
+            arrays[f"{prefix}_{name}"] = to_arrow(column, kind)
+    ordered = pa.table({name: arrays[name] for name in [*ORIGIN, *layout.values]})
+    write_part(home.tables, table_name("trained", layout.model), f"{run_id}-{part}", ordered, day=layout.day_column)
+    return count
+
+
+def to_arrow(column: Array, kind: pa.DataType) -> pa.Array:
+    """A numpy column as Arrow, NaN and NaT as null."""
+    if column.dtype.kind == "T":
+        return pa.array(_plain(column), kind)
+    if column.dtype.kind == "M":
+        return pa.array(column).cast(pa.timestamp("us") if pa.types.is_timestamp(kind) else kind).cast(kind)
+    return pa.array(column, from_pandas=True).cast(kind)
