@@ -4,23 +4,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from assay.bless import Policy
+    from assay.blessing import Policy
     from assay.checks import Checks, col, fresh, rows, unique
     from assay.contract import Columns, EventTime, Key, Record, between, nulls
     from assay.logs import setup as setup_logs
     from assay.model import Matrix, Model, hour, month, read, split, weekday
-    from assay.pipeline import pipeline, step
+    from assay.pipelines import pipeline, step
     from assay.verbs import bless, check, publish, train
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "assay.bless": ("Policy",),
+    "assay.blessing": ("Policy",),
     "assay.checks": ("Checks", "col", "fresh", "rows", "unique"),
     "assay.contract": ("Columns", "EventTime", "Key", "Record", "between", "nulls"),
     "assay.logs:setup": ("setup_logs",),
     "assay.model": ("Matrix", "Model", "hour", "month", "read", "split", "weekday"),
-    "assay.pipeline": ("pipeline", "step"),
+    "assay.pipelines": ("pipeline", "step"),
     "assay.verbs": ("bless", "check", "publish", "train"),
 }
 _WHERE = {name: home for home, names in _HOMES.items() for name in names}

@@ -56,7 +56,7 @@ def misfits(known: Field, column: str, kind: Kind) -> Measure:
     if kind != "text":
         return Measure()
     breaks = f"{column} IS NOT NULL AND TRY_CAST({column} AS {_CASTS[known.type]}) IS NULL"
-    return Measure({"failing": f"count_if({breaks})"}, breaks)
+    return Measure({"failing": f"count(*) FILTER (WHERE {breaks})"}, breaks)
 
 
 def measure(rule: Rule, kind: Kind | None, now: datetime) -> Measure:
@@ -70,10 +70,10 @@ def measure(rule: Rule, kind: Kind | None, now: datetime) -> Measure:
             return _between(rule, column, whole=kind == "whole")
         case IsIn():
             breaks = f"{column} NOT IN ({', '.join(map(literal, rule.values))})"
-            return Measure({"failing": f"count_if({breaks})"}, breaks)
+            return Measure({"failing": f"count(*) FILTER (WHERE {breaks})"}, breaks)
         case Fresh():
             breaks = f"{column} > TIMESTAMPTZ {literal(moment(now + AHEAD))}"
-            numbers = {"failing": f"count_if({breaks})", "newest_us": f"epoch_us(max({column}))"}
+            numbers = {"failing": f"count(*) FILTER (WHERE {breaks})", "newest_us": f"epoch_us(max({column}))"}
             return Measure(numbers, breaks, f"{column} DESC")
         case _:
             return Measure()
@@ -85,7 +85,7 @@ def _between(rule: Between, column: str, *, whole: bool) -> Measure:
     sides = [f"{value} < {low}"] * bool(low) + [f"{value} > {high}"] * bool(high)
     far = [f"{low} - {column}::DOUBLE"] * bool(low) + [f"{column}::DOUBLE - {high}"] * bool(high)
     breaks = " OR ".join(sides)
-    numbers = {"failing": f"count_if({breaks})", "low": f"min({column})", "high": f"max({column})"}
+    numbers = {"failing": f"count(*) FILTER (WHERE {breaks})", "low": f"min({column})", "high": f"max({column})"}
     return Measure(numbers, breaks, f"greatest({', '.join(far)}) DESC")
 
 

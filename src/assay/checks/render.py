@@ -1,7 +1,8 @@
 """A report as people read it in a terminal."""
 
 from collections.abc import Iterator
-from textwrap import wrap
+from functools import partial
+from textwrap import wrap as _wrap
 
 from rich.console import Console
 from rich.text import Text
@@ -9,6 +10,7 @@ from rich.text import Text
 from assay.checks.report import Report, Result, Status, distinct
 from assay.checks.words import number
 
+wrap = partial(_wrap, break_on_hyphens=False)
 _INDENT = " " * 6
 _STYLES = {"FAIL": "bold red", "WARN": "bold yellow"}
 _NAME = 24

@@ -94,10 +94,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             return ""
         if all(result.rule == "fresh" for result in broken):
             return "Bring newer rows, or allow a greater age."
+        rows = "rows (counted from 0)" if any(result.worst for result in broken) else "table"
         declared = list(dict.fromkeys(result.declared for result in broken if result.declared))
         if not declared:
-            return "Mend the rows, or widen the rule."
-        return f"Mend the rows, or widen the rule in the contract: {', '.join(first_few(declared, len(declared)))}"
+            return f"Mend the {rows}, or widen the rule."
+        return f"Mend the {rows}, or widen the rule in the contract: {', '.join(first_few(declared, len(declared)))}"
 
     def raise_for_failure(self) -> None:
         """Raise `Refused` when a rule of severity "error" is broken, with the rules and their worst row."""

@@ -35,7 +35,7 @@ def check(
 def find_contract(store: Store, reference: str) -> type:
     """The contract `MODULE:CLASS` of the project; raises `NotFound` with the near miss."""
     from assay.contract import Record
-    from assay.pipeline.pipeline import import_module
+    from assay.pipelines.pipeline import import_module
 
     module_name, _, name = reference.partition(":")
     if not name:

@@ -41,7 +41,7 @@ def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
     \b
     Example: assay ledger flight-delay --last 5
     """
-    from assay.bless import entries, verify
+    from assay.blessing import entries, verify
 
     lines = entries(store, model)[-last:]
     checked = verify(store)
@@ -71,7 +71,7 @@ def rollback(store: Store, model: str, to: int | None, reason: str, as_json: boo
     \b
     Example: assay rollback flight-delay --reason "complaints from the gate"
     """
-    from assay.bless import rollback as roll_back
+    from assay.blessing import rollback as roll_back
 
     version = roll_back(store, model, to=to, reason=reason)
     if as_json:

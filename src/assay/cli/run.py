@@ -26,7 +26,7 @@ def run(
     A run that was killed goes on at its first unfinished step. Exit code 1 when the last verdict, or check, said no.
     """
     from assay.cli import show_run
-    from assay.pipeline.pipeline import find_pipeline
+    from assay.pipelines.pipeline import find_pipeline
     from assay.times import instant, zone
 
     found = find_pipeline(pipeline, store.home.project)
@@ -50,7 +50,7 @@ def resume(store: Store, run_id: str, as_json: bool) -> int:
     Example: assay resume weekly@2013-06-03T10:00Z
     """
     from assay.cli import show_run
-    from assay.pipeline import resume as resume_run
+    from assay.pipelines import resume as resume_run
 
     steps = show_run.Steps(console(), quiet=as_json)
     outcome = resume_run(store, run_id, watch=steps.watch)
@@ -60,7 +60,7 @@ def resume(store: Store, run_id: str, as_json: bool) -> int:
 def _moments(schedule: str | None, tz: str, replay: str) -> list[datetime]:
     from datetime import timedelta
 
-    from assay.pipeline import ticks
+    from assay.pipelines import ticks
     from assay.times import instant, zone
 
     if schedule is None:

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.text import Text
 
-from assay.bless import Verdict
+from assay.blessing import Verdict
 from assay.checks import Report, render
 from assay.cli.command import print_json
-from assay.pipeline import Outcome, Pipeline
-from assay.pipeline import run as run_pipeline
-from assay.pipeline.journal import StepEvent
+from assay.pipelines import Outcome, Pipeline
+from assay.pipelines import run as run_pipeline
+from assay.pipelines.journal import StepEvent
 from assay.store import Store
 from assay.times import span
 from assay.track import alias

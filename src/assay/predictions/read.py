@@ -13,6 +13,7 @@ from assay.predictions.layout import Source, table_name
 from assay.predictions.write import TOPIC, decode_segment
 from assay.store import Home, Store
 from assay.store.drain import snapshot
+from assay.store.duck import connect
 from assay.store.schema import metadata
 from assay.store.tables import glob
 
@@ -59,7 +60,7 @@ def open_sql(store: Store, query: str) -> pa.Table:
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"TimeZone": "UTC"})
+    connection = connect()
     connection.execute("CREATE SCHEMA served")
     connection.execute("CREATE SCHEMA trained")
     return connection

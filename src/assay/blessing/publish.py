@@ -4,7 +4,7 @@ import logging
 
 import msgspec
 
-from assay.bless import ledger
+from assay.blessing import ledger
 from assay.errors import BadInput, Refused
 from assay.model import Candidate
 from assay.store import Store, current

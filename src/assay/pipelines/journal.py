@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import delete, insert, select
 
-from assay.pipeline import results
+from assay.pipelines import results
 from assay.store import Store
 from assay.store.schema import journal
 from assay.times import now

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import select
 
 from assay.errors import AssayError, BadInput
-from assay.pipeline.journal import Journal, StepEvent
-from assay.pipeline.pipeline import Pipeline, find_pipeline
-from assay.pipeline.step import active
+from assay.pipelines.journal import Journal, StepEvent
+from assay.pipelines.pipeline import Pipeline, find_pipeline
+from assay.pipelines.step import active
 from assay.store import Store
 from assay.store.schema import tags
 from assay.track import find_runs, start_run

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from assay.bless.bootstrap import Interval
-from assay.bless.parity import Parity
-from assay.bless.policy import Policy
+from assay.blessing.bootstrap import Interval
+from assay.blessing.parity import Parity
+from assay.blessing.policy import Policy
 from assay.times import span
 
 Outcome = Literal["better", "not worse", "undecidable", "worse"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar, overload
 
-from assay.pipeline.journal import Journal
+from assay.pipelines.journal import Journal
 
 P = ParamSpec("P")
 T = TypeVar("T")

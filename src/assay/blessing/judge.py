@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from assay.bless import ledger
-from assay.bless.bootstrap import Interval, paired_interval
-from assay.bless.parity import Parity, check_parity
-from assay.bless.policy import Policy
-from assay.bless.verdict import FEW_BLOCKS, Comparison, Outcome, Verdict, compare, leniency, range_fault, reasons_for
+from assay.blessing import ledger
+from assay.blessing.bootstrap import Interval, paired_interval
+from assay.blessing.parity import Parity, check_parity
+from assay.blessing.policy import Policy
+from assay.blessing.verdict import FEW_BLOCKS, Comparison, Outcome, Verdict, compare, leniency, range_fault, reasons_for
 from assay.contract.columns import Array
 from assay.contract.formats.arrow import columns
 from assay.errors import BadInput

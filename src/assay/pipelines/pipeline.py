@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.errors import AssayError, BadInput, NotFound, near_miss
-from assay.pipeline.schedule import check_schedule
+from assay.pipelines.schedule import check_schedule
 from assay.times import instant, zone
 
 
