@@ -1,5 +1,8 @@
 import math
+import os
+import tempfile
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -62,7 +65,7 @@ def test_a_good_table_passes_its_contract() -> None:
 @pytest.mark.parametrize("form", ["parquet", "pyarrow", "polars", "lazy", "pandas"])
 def test_the_same_report_from_every_form(form: str, tmp_path) -> None:
     table = flights(
-        miles=pa.array([nan, 9999.5, 300.0]), carrier=pa.array(["AA", "AB", "UA"]), flight=pa.array(["a", "b", "b"])
+        miles=pa.array([nan, 9999.5, 300.0]), carrier=pa.array(["AA", "AAA", "UA"]), flight=pa.array(["a", "b", "b"])
     )
     pq.write_table(table, tmp_path / "t.parquet")
     forms = {
@@ -75,7 +78,7 @@ def test_the_same_report_from_every_form(form: str, tmp_path) -> None:
     report = check(forms[form], Flight, now=NOON)
     assert broken(report) == [
         ("unique", "flight", "2 of 3 rows not unique   1 value more than once"),
-        ("isin", "carrier", "1 of 3 rows not one of AA, UA   AB × 1 (did you mean AA?)"),
+        ("isin", "carrier", "1 of 3 rows not one of AA, UA   AAA × 1 (did you mean AA?)"),
         ("nulls", "miles", "missing in 1 of 3 rows"),
         ("between", "miles", "1 of 3 rows outside 50 to 5,000 mi   worst 9,999.5"),
     ]
@@ -183,6 +186,24 @@ def test_a_clock_a_little_ahead_is_no_future() -> None:
     assert only(ahead, fresh("scheduled", within="26h")).status == "pass"
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "+05:30"])
+def test_times_of_every_precision_and_zone(unit: str, zone: str, tmp_path) -> None:
+    table = flights(scheduled=flights()["scheduled"].cast(pa.timestamp(unit, zone)), miles=pa.array([1.0, 60.0, 60.0]))
+    pq.write_table(table, tmp_path / "t.parquet")
+    for target in (table, tmp_path / "t.parquet"):
+        report = check(target, Flight, fresh="1h", now=NOON)
+        assert report.results[-1].observed == "newest 2013-06-03T11:00:00Z"
+        (failed,) = report.having("fail")
+        assert failed.worst[0].values["scheduled"] == "2013-06-03T09:00:00Z"
+
+
+def test_an_index_of_pandas_counts_only_with_a_name() -> None:
+    frame = pd.DataFrame({"x": [1.0, nan]}, index=[7, 8])
+    assert only(frame, col("x").nulls()).worst[0].values == {"x": None}
+    assert only(frame.rename_axis("id"), col("id").between(0, 7)).failing == 1
+
+
 def test_fresh_needs_an_event_time() -> None:
     with pytest.raises(BadInput, match="fresh= needs an event time"):
         check(flights(), rows(min=1), fresh="26h")
@@ -266,9 +287,15 @@ numbers = st.none() | st.just(nan) | st.floats(-1e6, 1e6) | st.sampled_from([0.0
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(numbers), st.floats(-10, 10), st.floats(0, 10))
-def test_counts_of_numbers_equal_a_plain_loop(values: list[float | None], low: float, width: float) -> None:
+@given(st.lists(numbers), st.floats(-10, 10), st.floats(0, 10), st.booleans())
+def test_counts_of_numbers_equal_a_plain_loop(
+    values: list[float | None], low: float, width: float, filed: bool
+) -> None:
     table = pa.table({"x": pa.array(values, pa.float64())})
+    if filed:  # a file's statistics must not change the answer
+        file = Path(tempfile.gettempdir()) / f"assay-checks-{os.getpid()}.parquet"
+        pq.write_table(table, file, row_group_size=3)
+        table = file
     there = [value for value in values if value is not None and not math.isnan(value)]
     report = check(table, Checks(col("x").between(low, low + width).nulls(), unique("x")))
     wrong = [value for value in there if not low <= value <= low + width]
@@ -277,6 +304,8 @@ def test_counts_of_numbers_equal_a_plain_loop(values: list[float | None], low: f
         len(values) - len(there),
         sum(there.count(value) > 1 for value in there),
     ]
+    absent = [i for i, value in enumerate(values) if value is None or math.isnan(value)]
+    assert [row.row for row in report.results[1].worst] == absent[:5]
     far = {max(low - value, value - low - width) for value in wrong}
     if far and max(far) < math.inf:
         shown = report.results[0].worst[0].values["x"]

@@ -92,13 +92,13 @@ def test_checks_of_checks_say_each_rule_once() -> None:
 @pytest.mark.parametrize(
     ("declare", "says"),
     [
-        (lambda: rows(), "needs an end"),
+        (rows, "needs an end"),
         (lambda: rows(min=5, max=1), "allows nothing"),
         (lambda: col("a").between(100, 0), "allows nothing"),
         (lambda: col("a").nulls(max=5), "not a share"),
         (lambda: col("a").isin(), "takes texts or whole numbers"),
         (lambda: col("a").isin("x", 1), "takes texts or whole numbers"),
-        (lambda: unique(), "needs a column"),
+        (unique, "needs a column"),
         (lambda: fresh("a", within="soon"), "not a length of time"),
     ],
 )

@@ -62,7 +62,7 @@ def _against(
         return None
     bundle = Candidate(incumbent.model, incumbent.bundle, "").open()
     theirs = bundle.predict(bundle.features(columns(rows, bundle.model.takes)))
-    days, blocks = np.unique(times.astype("datetime64[D]"), return_inverse=True)
+    days, blocks = np.unique((times - times.min()) // np.timedelta64(1, "D"), return_inverse=True)
     sign = 1 if METRICS[policy.metric].greater_is_better else -1
     interval = paired_interval(
         scorer(policy.metric, label, predicted, blocks),

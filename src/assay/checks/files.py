@@ -19,7 +19,7 @@ def find(name: str) -> tuple[Format, tuple[Path, ...]]:
     path = Path(name)
     found = _listed(path)
     if not found:
-        raise _absent(path)
+        raise _absent(name)
     formats: set[Format] = {_format(file) for file in found}
     if len(formats) > 1:
         raise BadInput(f"{name} holds Parquet and CSV files", do=f"Name one kind, like {name.rstrip('/')}/*.parquet.")
@@ -63,13 +63,16 @@ def _format(file: Path) -> Format:
     )
 
 
-def _absent(path: Path) -> BadInput:
+def _absent(name: str) -> BadInput:
+    path = Path(name)
+    if "://" in name:
+        return BadInput(f"{name} is not on this machine", do="Only local files can be checked: copy it here.")
     if path.is_dir():
-        return BadInput(f"{path} holds no Parquet or CSV file", do="Name the folder that holds them.")
-    if has_magic(str(path)):
-        return BadInput(f"{path} matches no file", do="Look with ls; ** goes into folders.")
+        return BadInput(f"{name} holds no Parquet or CSV file", do="Name the folder that holds them.")
+    if has_magic(name):
+        return BadInput(f"{name} matches no file", do="Look with ls; ** goes into folders.")
     beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = near_miss(path.name, beside)
     return BadInput(
-        f"{path} does not exist", *[hint] * bool(hint), do="Give a Parquet or CSV file, a folder or a glob."
+        f"{name} does not exist", *[hint] * bool(hint), do="Give a Parquet or CSV file, a folder or a glob."
     )

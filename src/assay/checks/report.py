@@ -111,9 +111,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def distinct(results: Iterable[Result]) -> list[Result]:
     """Results without those that say the same of the same column, as all rules of a missing column do."""
-    return list(
-        {(result.status, result.column, result.message): result for result in reversed(list(results))}.values()
-    )[::-1]
+    once: dict[tuple[Status, str, str], Result] = {}
+    for result in results:
+        once.setdefault((result.status, result.column, result.message), result)
+    return list(once.values())
 
 
 def _failure(result: Result, *, name_file: bool) -> str:

@@ -26,6 +26,7 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), "whole"),
     **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"), "whole"),
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "naive"),
+    **dict.fromkeys(("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"), "time"),
     "BOOLEAN": "truth",
     "DATE": "date",
 }
@@ -106,6 +107,8 @@ def _open_frame(connection: duckdb.DuckDBPyConnection, target: object) -> Opened
         raise BadInput(
             f"{name} can't become an Arrow table", _first_line(error), do="Give each column one type."
         ) from None
+    # The index of pandas, where it has no name, says nothing.
+    table = table.select([name for name in table.column_names if not name.startswith("__index_level_")])
     # DuckDB knows no half precision.
     known = [each.with_type(pa.float32()) if pa.types.is_float16(each.type) else each for each in table.schema]
     table = table.cast(pa.schema(known)).append_column(ROW, pa.array(np.arange(table.num_rows)))
@@ -162,16 +165,19 @@ def _types(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]
 def _view(connection: duckdb.DuckDBPyConnection, source: str, *, file: str, row: str) -> dict[str, Kind]:
     """Make the view over `source` and say what its columns are."""
     types = _types(connection, source)
-    columns = [
-        f"nullif({quoted(name)}, 'NaN') AS {quoted(name)}" if kind in {"FLOAT", "DOUBLE"} else quoted(name)
-        for name, kind in types.items()
-    ]
+    columns = [_column(name, kind) for name, kind in types.items()]
     columns += [f"{file} AS {quoted(FILE)}", f"{row} AS {quoted(ROW)}"]
     connection.execute(f"CREATE TEMP VIEW {VIEW} AS SELECT {', '.join(columns)} FROM {source}")
     return {name: _kind(kind) for name, kind in types.items()}
 
 
+def _column(name: str, type_name: str) -> str:
+    column = quoted(name)
+    if type_name in {"FLOAT", "DOUBLE"}:
+        return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END AS {column}"
+    # Few functions of DuckDB take nanoseconds with a zone.
+    return f"{column}::TIMESTAMPTZ AS {column}" if type_name == "TIMESTAMPTZ_NS" else column
+
+
 def _kind(type_name: str) -> Kind:
-    if type_name.endswith("WITH TIME ZONE"):
-        return "time" if type_name.startswith("TIMESTAMP") else "other"
     return _KINDS.get(type_name.partition("(")[0], "other")

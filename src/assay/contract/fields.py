@@ -12,6 +12,7 @@ from assay.errors import BadInput
 T = TypeVar("T")
 Severity = Literal["error", "warn"]
 Scalar = type[float | int | bool | str | datetime | date]
+LONG_NUMBER = 10_000
 SCALARS: tuple[Scalar, ...] = (float, int, bool, str, datetime, date)
 
 
@@ -26,10 +27,16 @@ class Between:
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         if self.low is None:
-            return f"at most {self.high:,g}{unit}"
+            return f"at most {_shown(self.high)}{unit}"
         if self.high is None:
-            return f"at least {self.low:,g}{unit}"
-        return f"{self.low:,g} to {self.high:,g}{unit}"
+            return f"at least {_shown(self.low)}{unit}"
+        return f"{_shown(self.low)} to {_shown(self.high)}{unit}"
+
+
+def _shown(number: float | None) -> str:
+    if number is None:
+        return ""
+    return f"{number:,g}" if abs(number) >= LONG_NUMBER else f"{number:g}"  # 2013 may be a year
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Record(msgspec.Struct, metaclass=RecordType):
     ...     origin: Literal["EWR", "JFK"]
     ...     miles: Annotated[float | None, between(0, 6000, unit="mi")]
     >>> [field.rule for field in fields(Trip)]
-    ['a text', 'one of EWR, JFK', 'a number, 0 to 6,000 mi, or null']
+    ['a text', 'one of EWR, JFK', 'a number, 0 to 6000 mi, or null']
     """
 
 

@@ -1,8 +1,54 @@
-"""Placeholder while a colleague writes this file."""
+"""Where two columns differ that should be equal."""
+
 import numpy as np
+
 from assay.contract.columns import Array
+
+#: Relative difference that rounding to float32 can make, and that is no finding by default.
+FLOAT32 = 2.0**-23
+_BITS = np.int64
+_LOWEST = np.iinfo(np.int64).min
+
+
+def missing(column: Array) -> Array:
+    """Where a column has no value; bool of shape (n,)."""
+    return np.isnat(column) if column.dtype.kind == "M" else np.isnan(column) if column.dtype.kind in "fT" else np.zeros(len(column), bool)
+
+
+def differs(expected: Array, served: Array, *, tolerance: float = FLOAT32) -> Array:
+    """Where the columns differ; bool of shape (n,).
+
+    Equal are equal values and two missing ones. Numbers may differ by `tolerance`, relative to the expected one; with
+    0.0 they must be equal bit for bit.
+
+    >>> differs(np.array([1.0, np.nan, 0.1]), np.array([1.0, np.nan, np.float32(0.1)]))
+    array([False, False, False])
+    """
+    lost, gained = missing(expected), missing(served)
+    unequal = _unequal(expected, served, lost | gained)
+    if tolerance and expected.dtype.kind in "fiub":
+        a, b = expected.astype(np.float64), served.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            unequal &= ~(np.abs(a - b) <= tolerance * np.abs(a))
+    return (lost != gained) | unequal
+
+
+def _unequal(expected: Array, served: Array, either: Array) -> Array:
+    if expected.dtype.kind in "fiub":
+        with np.errstate(invalid="ignore"):
+            return (expected != served) & ~either
+    both = ~either
+    found = np.zeros(len(expected), dtype=bool)
+    found[both] = expected[both] != served[both]
+    return found
 
 
 def ulps(a: Array, b: Array) -> int:
-    x, y = (np.where(v.view(np.int64) < 0, np.iinfo(np.int64).min - v.view(np.int64), v.view(np.int64)) for v in (a, b))
-    return int(np.abs(x - y).max())
+    """The largest distance between two float64 columns, in units in the last place; 0 for equal ones.
+
+    Source: Dawson (2012), Comparing Floating Point Numbers.
+    """
+    if len(a) == 0:
+        return 0
+    ordered = [np.where(bits < 0, _LOWEST - bits, bits) for bits in (np.ascontiguousarray(v).view(_BITS) for v in (a, b))]
+    return max(abs(int(x) - int(y)) for x, y in zip(*ordered, strict=True))

@@ -1,0 +1,143 @@
+"""Sends rows of a table to a server, as a client would; with a fault, as a client that errs."""
+
+import http.client
+import re
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+
+from assay.contract import fields
+from assay.contract.decode import to_json
+from assay.errors import BadInput, Unavailable, first_few, near_miss
+from assay.model import open_bundle, read
+from assay.store import Store
+from assay.times import duration, instant
+from assay.track import champion
+
+_FAULT = re.compile(r"(?P<column>\w+)(?P<sign>[*+=-])(?P<value>[^:]+)(:(?P<share>[\d.]+)%)?")
+
+
+class Sent(msgspec.Struct):
+    """What came of it."""
+
+    sent: int
+    answered: int = 0
+    #: Rows that the fault changed.
+    changed: int = 0
+    seconds: float = 0.0
+    #: The server's words for each row it refused.
+    refused: list[str] = []
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A change of one column in a share of the rows."""
+
+    column: str
+    sign: str
+    value: str
+    share: float
+
+    def apply(self, row: dict[str, Any]) -> bool:
+        """Change the row; False when there is nothing to change."""
+        old = row[self.column]
+        if self.sign == "=":
+            row[self.column] = _plain(self.value)
+        elif old is None:
+            return False
+        elif isinstance(old, datetime):
+            row[self.column] = old + duration(self.value) * (-1 if self.sign == "-" else 1)
+        else:
+            factor = float(self.value)
+            row[self.column] = old * factor if self.sign == "*" else old + factor * (-1 if self.sign == "-" else 1)
+        return row[self.column] != old
+
+
+def parse_fault(text: str, known: list[str]) -> Fault:
+    """`distance*1.609344:5%`, `scheduled+5h:5%`, `carrier=DL:5%`; all rows without a share. Raises `BadInput`."""
+    found = _FAULT.fullmatch(text)
+    if found is None:
+        raise BadInput(f"{text!r} is not a fault", do="Write COLUMN*FACTOR:SHARE%, COLUMN+OFFSET:SHARE% or COLUMN=VALUE:SHARE%.")
+    if found["column"] not in known:
+        raise BadInput(f"there is no column {found['column']!r}", near_miss(found["column"], known))
+    return Fault(found["column"], found["sign"], found["value"], float(found["share"] or 100) / 100)
+
+
+def send_day(
+    store: Store,
+    model: str,
+    url: str,
+    day: str,
+    *,
+    table: str | None = None,
+    fault: str | None = None,
+    seed: int = 1,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Sent:
+    """Send each row of a day in a request of its own, in order, over one connection.
+
+    Raises `Unavailable` when no server answers at `url`, `BadInput` for a day without rows.
+    """
+    declared = open_bundle(store, champion(store, model).bundle).model
+    source = table or declared.table
+    if source is None:
+        raise BadInput(f"{model} names no table", do="Give one: --table data/flights")
+    until = instant(day) + timedelta(days=1)
+    names = [field.name for field in fields(declared.takes)]
+    rows = read(source, declared.takes, until=until, last="1d").select(names).to_pylist()
+    if not rows:
+        raise BadInput(f"{source} has no rows on {day}", do="Choose another day.")
+    changed = _with_fault(rows, parse_fault(fault, names), seed) if fault else 0
+    sent = Sent(len(rows), changed=changed)
+    _send(sent, rows, url, progress)
+    return sent
+
+
+def _with_fault(rows: list[dict[str, Any]], fault: Fault, seed: int) -> int:
+    count = max(1, round(len(rows) * fault.share))
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
+    return sum(fault.apply(rows[position]) for position in chosen)
+
+
+def _send(sent: Sent, rows: list[dict[str, Any]], url: str, progress: Callable[[int, int], None]) -> None:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=30)
+    started = time.monotonic()
+    try:
+        for done, row in enumerate(rows, start=1):
+            connection.request("POST", "/predict", to_json(row), {"content-type": "application/json"})
+            answered = connection.getresponse()
+            body = answered.read()
+            if answered.status == http.client.OK:
+                sent.answered += 1
+            else:
+                sent.refused.append(_words(body))
+            if done % 50 == 0 or done == len(rows):
+                progress(done, len(rows))
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(
+            f"no answer from {url}: {error}", f"{sent.answered:,} of {len(rows):,} rows were answered", do="Is it running? assay serve MODEL"
+        ) from None
+    finally:
+        connection.close()
+    sent.seconds = time.monotonic() - started
+
+
+def _words(body: bytes) -> str:
+    try:
+        said = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body[:200].decode(errors="replace")
+    faults = [f"{fault['path']} is {fault['value']}, expected {fault['rule']}" for fault in said.get("faults", ())]
+    return "; ".join(first_few(faults, len(faults))) or said.get("error", "")
+
+
+def _plain(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
