@@ -71,7 +71,11 @@ def instant(text: str | datetime | date, *, at: datetime | None = None, tz: tzin
     if _DURATION.match(word) and not _DATE.match(word):
         return at - duration(word)
     try:
-        return instant(date.fromisoformat(word), tz=tz) if _DATE.fullmatch(word) else aware(datetime.fromisoformat(text.strip()))
+        return (
+            instant(date.fromisoformat(word), tz=tz)
+            if _DATE.fullmatch(word)
+            else aware(datetime.fromisoformat(text.strip()))
+        )
     except ValueError:
         raise BadInput(
             f"{text!r} is not a time", do="Write 2013-06-03, 2013-06-03T10:00:00Z, 2h, 7d, today or yesterday."

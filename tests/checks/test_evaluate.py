@@ -1,8 +1,5 @@
 import math
-import os
-import tempfile
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -289,11 +286,11 @@ numbers = st.none() | st.just(nan) | st.floats(-1e6, 1e6) | st.sampled_from([0.0
 @settings(max_examples=60, deadline=None)
 @given(st.lists(numbers), st.floats(-10, 10), st.floats(0, 10), st.booleans())
 def test_counts_of_numbers_equal_a_plain_loop(
-    values: list[float | None], low: float, width: float, filed: bool
+    tmp_path_factory, values: list[float | None], low: float, width: float, filed: bool
 ) -> None:
     table = pa.table({"x": pa.array(values, pa.float64())})
     if filed:  # a file's statistics must not change the answer
-        file = Path(tempfile.gettempdir()) / f"assay-checks-{os.getpid()}.parquet"
+        file = tmp_path_factory.mktemp("numbers") / "t.parquet"
         pq.write_table(table, file, row_group_size=3)
         table = file
     there = [value for value in values if value is not None and not math.isnan(value)]

@@ -5,8 +5,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
-from assay.checks import Checks, Report, check, col, fresh, rows
+from assay.checks import Checks, Report, check, col, fresh, render, rows
 from assay.checks.render import lines
 from assay.contract import EventTime, Key, Record, between, nulls
 from assay.errors import Refused
@@ -130,3 +131,9 @@ def test_lines_fit_and_values_can_not_steer_the_terminal() -> None:
     shown = lines(check(table, Checks(col("note").isin("ok"), col("x").between(5))))
     assert max(map(len, shown)) <= 100
     assert all(line.isprintable() for line in shown)
+
+
+def test_the_terminal_gets_the_same_lines(capsys) -> None:
+    report = check(weather(station=["[red]a[/]", *"bcde"]), Weather, now=NOON)
+    render(report, Console(width=100))
+    assert capsys.readouterr().out.splitlines() == lines(report)

@@ -40,7 +40,14 @@ def bless(candidate: Candidate, holdout: pa.Table, policy: Policy) -> Verdict:
     predicted = _predict_and_log(store, candidate, bundle, rows, label)
     scores = {name: score(name, label, predicted) for name in dict.fromkeys([policy.metric, *bundle.model.metrics])}
     incumbent = alias(store, bundle.model.name)
-    verdict = _decide(candidate, policy, scores, check_parity(bundle, rows), _against(incumbent, policy, rows, label, predicted, times), times)
+    verdict = _decide(
+        candidate,
+        policy,
+        scores,
+        check_parity(bundle, rows),
+        _against(incumbent, policy, rows, label, predicted, times),
+        times,
+    )
     with store.database.begin() as connection:
         ledger.append(connection, bundle.model.name, "verdict", candidate.bundle, verdict)
     Run(store, candidate.run_id).log_metrics({f"holdout_{name}": value for name, value in scores.items()})
@@ -51,7 +58,9 @@ def bless(candidate: Candidate, holdout: pa.Table, policy: Policy) -> Verdict:
 class _Against:
     """The incumbent, scored on the candidate's rows."""
 
-    def __init__(self, version: ModelVersion, own_score: float, interval: Interval, age: timedelta, warnings: list[str]) -> None:
+    def __init__(
+        self, version: ModelVersion, own_score: float, interval: Interval, age: timedelta, warnings: list[str]
+    ) -> None:
         self.version, self.score, self.interval, self.age, self.warnings = version, own_score, interval, age, warnings
 
 
@@ -81,7 +90,12 @@ def _against(
 
 
 def _decide(
-    candidate: Candidate, policy: Policy, scores: dict[str, float], parity: Parity, against: _Against | None, times: Array
+    candidate: Candidate,
+    policy: Policy,
+    scores: dict[str, float],
+    parity: Parity,
+    against: _Against | None,
+    times: Array,
 ) -> Verdict:
     own = scores[policy.metric]
     refusals = [str(mismatch) for mismatch in parity.mismatches if not mismatch.is_rounding]
@@ -94,7 +108,9 @@ def _decide(
     if against:
         warnings += against.warnings
         if against.interval.blocks < FEW_BLOCKS:
-            warnings.append(f"the interval rests on {against.interval.blocks} days; from {FEW_BLOCKS} on it is dependable")
+            warnings.append(
+                f"the interval rests on {against.interval.blocks} days; from {FEW_BLOCKS} on it is dependable"
+            )
     return Verdict(
         model=candidate.model,
         bundle=candidate.bundle,
@@ -116,7 +132,9 @@ def _decide(
     )
 
 
-def _compared(policy: Policy, own: float, against: _Against | None, refusals: list[str]) -> tuple[Outcome | None, list[str]]:
+def _compared(
+    policy: Policy, own: float, against: _Against | None, refusals: list[str]
+) -> tuple[Outcome | None, list[str]]:
     """The outcome and what speaks for the candidate; what speaks against it is added to `refusals`."""
     if against is None:
         if policy.within is None:

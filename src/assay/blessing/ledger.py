@@ -1,4 +1,4 @@
-"""The append-only ledger: every verdict and every move of the champion, each line sealed with the hash of the one before."""
+"""The append-only ledger: every verdict and every move of the champion, each sealed with the hash of the one before."""
 
 import hashlib
 from dataclasses import dataclass
@@ -44,7 +44,9 @@ def append(connection: Connection, model: str, kind: Kind, bundle: str, body: ob
     number, previous = (last.id + 1, last.hash) if last else (1, FIRST)
     at = now()
     encoded = msgspec.json.encode(body, order="sorted").decode()
-    entry = Entry(number, model, kind, bundle, at, encoded, previous, _seal(previous, number, model, kind, bundle, at, encoded))
+    entry = Entry(
+        number, model, kind, bundle, at, encoded, previous, _seal(previous, number, model, kind, bundle, at, encoded)
+    )
     connection.execute(insert(ledger).values(vars(entry)))
     return entry
 
@@ -59,7 +61,12 @@ def entries(store: Store, model: str | None = None) -> list[Entry]:
 
 def last_verdict(store: Store, bundle: str) -> Entry | None:
     """The newest verdict on a bundle."""
-    asked = select(ledger).where(ledger.c.bundle == bundle, ledger.c.kind == "verdict").order_by(ledger.c.id.desc()).limit(1)
+    asked = (
+        select(ledger)
+        .where(ledger.c.bundle == bundle, ledger.c.kind == "verdict")
+        .order_by(ledger.c.id.desc())
+        .limit(1)
+    )
     with store.database.read() as connection:
         row = connection.execute(asked).first()
     return Entry(*row) if row else None

@@ -36,9 +36,13 @@ class Policy:
     ) -> None:
         """Declare the policy; raises `BadInput` for one that can't work."""
         if metric not in METRICS:
-            raise BadInput(f"there is no metric {metric!r}", near_miss(metric, METRICS), do=f"Use {', '.join(METRICS)}.")
+            raise BadInput(
+                f"there is no metric {metric!r}", near_miss(metric, METRICS), do=f"Use {', '.join(METRICS)}."
+            )
         if margin < 0:
-            raise BadInput(f"margin={margin} must not be negative", do="A margin of 0 asks for: better, or not worse at all.")
+            raise BadInput(
+                f"margin={margin} must not be negative", do="A margin of 0 asks for: better, or not worse at all."
+            )
         if within is not None and not within[0] < within[1]:
             raise BadInput(f"within={within} allows nothing", do="Put the smaller end first.")
         if not 0.5 <= level < 1:

@@ -34,7 +34,9 @@ def publish(candidate: Candidate) -> Publication:
     verdict = line.decoded() if line else None
     if not verdict or not verdict["blessed"]:
         why = "; ".join(verdict["reasons"]) if verdict else "nobody has judged it"
-        raise Refused(f"{candidate.model} from run {candidate.run_id} is not blessed", why, do="Publish only what is blessed.")
+        raise Refused(
+            f"{candidate.model} from run {candidate.run_id} is not blessed", why, do="Publish only what is blessed."
+        )
     known = alias(store, candidate.model)
     if known and known.bundle == candidate.bundle:
         return Publication(known.model, known.version)
@@ -47,7 +49,11 @@ def publish(candidate: Candidate) -> Publication:
             trained_until=candidate.open().facts.trained_until,
         )
         set_alias(connection, made.model, CHAMPION, made.version)
-        body = {"version": made.version, "previous": known.version if known else None, "verdict": line.id if line else None}
+        body = {
+            "version": made.version,
+            "previous": known.version if known else None,
+            "verdict": line.id if line else None,
+        }
         ledger.append(connection, made.model, "published", made.bundle, body)
     log.info("published %s", made)
     return Publication(made.model, made.version)

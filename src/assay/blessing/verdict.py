@@ -97,9 +97,7 @@ def days_to_decide(interval: Interval, margin: float) -> int | None:
     return ceil(interval.blocks * (half / distance) ** 2)
 
 
-def reasons_for(
-    outcome: Outcome, interval: Interval, policy: Policy, age: timedelta
-) -> tuple[bool, list[str]]:
+def reasons_for(outcome: Outcome, interval: Interval, policy: Policy, age: timedelta) -> tuple[bool, list[str]]:
     """Whether the comparison allows the candidate, and why."""
     seen = f"{policy.metric} {interval.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
     if outcome in ("better", "not worse"):

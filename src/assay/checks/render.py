@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from functools import partial
 from textwrap import wrap as _wrap
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from assay.checks.report import Report, Result, Status, distinct
 from assay.checks.words import number
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 wrap = partial(_wrap, break_on_hyphens=False)
 _INDENT = " " * 6
@@ -16,8 +17,10 @@ _STYLES = {"FAIL": "bold red", "WARN": "bold yellow"}
 _NAME = 24
 
 
-def render(report: Report, console: Console) -> None:
+def render(report: Report, console: "Console") -> None:
     """Print the report, in colour where the console has it."""
+    from rich.text import Text
+
     for line in lines(report, width=min(console.width, 100)):
         text = Text(line)
         if style := _STYLES.get(line[:4]):

@@ -76,7 +76,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001 - the last resort, with its traceback in the log
+    except Exception as error:
         logging.getLogger("assay").info("a fault of ours", exc_info=True)
         click.echo(f"assay: {type(error).__name__}: {error}", err=True)
         click.echo("  The traceback is in the newest file of .assay/logs.", err=True)

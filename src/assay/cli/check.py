@@ -12,10 +12,8 @@ from assay.store import Store
 @click.option("--contract", "reference", required=True, help="MODULE:CLASS of the contract, like flights:Weather.")
 @click.option("--fresh", help="How old the newest event may be, like 26h.")
 @click.option("--now", help="The moment to measure freshness from; the present when omitted.")
-def check(
-    store: Store, target: str, reference: str, fresh: str | None, now: str | None, as_json: bool
-) -> int:
-    """Check TARGET, a Parquet or CSV file, folder or glob, against a contract.
+def check(store: Store, target: str, reference: str, fresh: str | None, now: str | None, as_json: bool) -> int:
+    r"""Check TARGET, a Parquet or CSV file, folder or glob, against a contract.
 
     \b
     Example: assay check data/weather --contract flights:Weather
@@ -44,5 +42,7 @@ def find_contract(store: Store, reference: str) -> type:
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, Record)):
         known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Record)]
-        raise NotFound(f"{module_name} has no contract {name!r}", f"it has {', '.join(known)}", do=near_miss(name, known))
+        raise NotFound(
+            f"{module_name} has no contract {name!r}", f"it has {', '.join(known)}", do=near_miss(name, known)
+        )
     return found

@@ -28,7 +28,9 @@ def command(*, json: bool = True) -> Callable[[Callable[..., Any]], click.Comman
 
         if json:
             called = click.option("--json", "as_json", is_flag=True, help="Print JSON with stable keys.")(called)
-        called = click.option("--home", help="The state folder; .assay of this or a higher folder when omitted.")(called)
+        called = click.option("--home", help="The state folder; .assay of this or a higher folder when omitted.")(
+            called
+        )
         return click.command(name=function.__name__)(called)
 
     return made

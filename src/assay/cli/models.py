@@ -10,7 +10,7 @@ from assay.store import Store
 @command()
 @click.argument("model", required=False)
 def models(store: Store, model: str | None, as_json: bool) -> None:
-    """The models that have a champion, or the versions of MODEL.
+    r"""The models that have a champion, or the versions of MODEL.
 
     \b
     Example: assay models flight-delay
@@ -28,7 +28,9 @@ def models(store: Store, model: str | None, as_json: bool) -> None:
         table.add_column(title)
     for v in found:
         until = f"{v.trained_until:%Y-%m-%d %H:%MZ}" if v.trained_until else ""
-        table.add_row(v.model, str(v.version), until, v.run_id or "", "champion" if now.get(v.model) == v.version else "")
+        table.add_row(
+            v.model, str(v.version), until, v.run_id or "", "champion" if now.get(v.model) == v.version else ""
+        )
     console().print(table if found else "no model is published yet")
 
 
@@ -36,7 +38,7 @@ def models(store: Store, model: str | None, as_json: bool) -> None:
 @click.argument("model", required=False)
 @click.option("--last", default=20, show_default=True, help="At most so many lines.")
 def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
-    """Every verdict and every move of the champion, oldest first; the seals of all lines are verified.
+    r"""Every verdict and every move of the champion, oldest first; the seals of all lines are verified.
 
     \b
     Example: assay ledger flight-delay --last 5
@@ -53,11 +55,15 @@ def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
         body = line.decoded()
         if line.kind == "verdict":
             word = "blessed" if body["blessed"] else "refused"
-            shown.print(f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {word}: {'; '.join(body['reasons'])}")
+            shown.print(
+                f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {word}: {'; '.join(body['reasons'])}"
+            )
         else:
             why = f", {body['reason']}" if body.get("reason") else ""
             before = f", before it {body['previous']}" if body["previous"] else ""
-            shown.print(f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {line.kind}: version {body['version']}{before}{why}")
+            shown.print(
+                f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {line.kind}: version {body['version']}{before}{why}"
+            )
     shown.print(f"{checked:,} lines, every seal whole", style="dim")
 
 
@@ -66,7 +72,7 @@ def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
 @click.option("--to", type=int, help="A version; the champion before this one when omitted.")
 @click.option("--reason", default="", help="Kept in the ledger.")
 def rollback(store: Store, model: str, to: int | None, reason: str, as_json: bool) -> None:
-    """Make the champion of MODEL what it was before; servers adopt it within a second or two.
+    r"""Make the champion of MODEL what it was before; servers adopt it within a second or two.
 
     \b
     Example: assay rollback flight-delay --reason "complaints from the gate"

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from assay.cli.command import command, console, key_values, print_json
+from assay.cli.command import command, console, key_values
 from assay.errors import BadInput
 from assay.store import Store
 
@@ -16,9 +16,15 @@ from assay.store import Store
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="A parameter of the pipeline.")
 @click.option("--again", is_flag=True, help="Begin a new run even where one of that moment is finished.")
 def run(
-    store: Store, pipeline: str, asof: str | None, replay: str | None, settings: tuple[str, ...], again: bool, as_json: bool
+    store: Store,
+    pipeline: str,
+    asof: str | None,
+    replay: str | None,
+    settings: tuple[str, ...],
+    again: bool,
+    as_json: bool,
 ) -> int:
-    """Run PIPELINE, named MODULE:PIPELINE.
+    r"""Run PIPELINE, named MODULE:PIPELINE.
 
     \b
     Examples: assay run flights:weekly --asof 2013-06-03
@@ -44,7 +50,7 @@ def run(
 @command()
 @click.argument("run_id")
 def resume(store: Store, run_id: str, as_json: bool) -> int:
-    """Go on with a run at its first unfinished step; finished steps are not done again.
+    r"""Go on with a run at its first unfinished step; finished steps are not done again.
 
     \b
     Example: assay resume weekly@2013-06-03T10:00Z
@@ -64,7 +70,9 @@ def _moments(schedule: str | None, tz: str, replay: str) -> list[datetime]:
     from assay.times import instant, zone
 
     if schedule is None:
-        raise BadInput("the pipeline has no schedule to replay", do='Give it one: @assay.pipeline(schedule="0 6 * * MON").')
+        raise BadInput(
+            "the pipeline has no schedule to replay", do='Give it one: @assay.pipeline(schedule="0 6 * * MON").'
+        )
     first, dots, last = replay.partition("..")
     if not dots:
         raise BadInput(f"--replay {replay!r} is no span of dates", do="Write it like 2013-03-01..2013-12-31.")

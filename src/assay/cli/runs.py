@@ -13,7 +13,7 @@ from assay.store import Store
 @click.option("--until", help="Started before.")
 @click.option("--limit", default=20, show_default=True, help="At most so many, newest first.")
 def runs(store: Store, name: str | None, since: str | None, until: str | None, limit: int, as_json: bool) -> None:
-    """Find runs, newest first.
+    r"""Find runs, newest first.
 
     \b
     Example: assay runs --name flight-delay --since 2h

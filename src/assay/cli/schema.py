@@ -12,7 +12,7 @@ from assay.store import Store
 @click.argument("contract")
 @click.option("--dialect", type=click.Choice(["duckdb", "postgresql", "sqlite"]), default="duckdb", help="For sql.")
 def schema(store: Store, form: str, contract: str, dialect: str) -> None:
-    """Print CONTRACT, named MODULE:CLASS, as an Arrow schema, an SQL table or a JSON Schema.
+    r"""Print CONTRACT, named MODULE:CLASS, as an Arrow schema, an SQL table or a JSON Schema.
 
     \b
     Example: assay schema sql flights:Departure

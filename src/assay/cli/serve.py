@@ -18,7 +18,7 @@ DRAIN_EVERY_S = 2.0
 @click.option("--port", default=8401, show_default=True)
 @click.option("--rotate", default="30s", show_default=True, help="How long a spool segment stays open.")
 def serve(store: Store, model: str, host: str, port: int, rotate: str) -> None:
-    """Answer predictions of MODEL's champion over HTTP until Ctrl-C; a new champion is adopted while it runs.
+    r"""Answer predictions of MODEL's champion over HTTP until Ctrl-C; a new champion is adopted while it runs.
 
     \b
     Example: assay serve flight-delay --port 8401
@@ -42,7 +42,7 @@ def serve(store: Store, model: str, host: str, port: int, rotate: str) -> None:
 def send(
     store: Store, model: str, day: str, url: str, table: str | None, fault: str | None, seed: int, as_json: bool
 ) -> int:
-    """Send a day of real rows to a server, one request a row; with --fault, a drill: does `assay skew` find it?
+    r"""Send a day of real rows to a server, one request a row; with --fault, a drill: does `assay skew` find it?
 
     \b
     Example: assay send flight-delay --day 2013-12-30 --fault 'distance*1.609344:5%'
@@ -73,7 +73,7 @@ def _progress(*, quiet: bool):
 @command()
 @click.option("--follow", is_flag=True, help="Go on until stdin ends; `assay serve` starts one such beside itself.")
 def drain(store: Store, follow: bool, as_json: bool) -> None:
-    """Move served rows from spool segments that nobody writes any more into the tables; harmless to repeat.
+    r"""Move served rows from spool segments that nobody writes any more into the tables; harmless to repeat.
 
     \b
     Example: assay drain
@@ -95,7 +95,9 @@ def drain(store: Store, follow: bool, as_json: bool) -> None:
         torn = f", {done.torn_bytes} bytes of a record never acknowledged cut off" if done.torn_bytes else ""
         console().print(f"{done.records:,} rows of {done.segments} segments drained{torn}")
     if done.damaged:
-        raise Corrupt("a spool segment is damaged", *done.damaged, do="Its whole records are drained; look at the disk.")
+        raise Corrupt(
+            "a spool segment is damaged", *done.damaged, do="Its whole records are drained; look at the disk."
+        )
 
 
 def _log_damage(damaged: list[str]) -> None:

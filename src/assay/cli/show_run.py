@@ -73,7 +73,9 @@ def show_verdict(console: Console, verdict: Verdict) -> None:
     """A verdict with the numbers that decided it."""
     word, colour = ("BLESSED", "green") if verdict.blessed else ("REFUSED", "red")
     where = f"{verdict.rows:,} rows, {verdict.holdout_from[:10]} to {verdict.holdout_until[:10]}"
-    console.print(Text.assemble((word, f"bold {colour}"), f"  {verdict.model}  {verdict.metric} {verdict.score:.4f} on {where}"))
+    console.print(
+        Text.assemble((word, f"bold {colour}"), f"  {verdict.model}  {verdict.metric} {verdict.score:.4f} on {where}")
+    )
     for reason in verdict.reasons:
         console.print(f"  {reason}")
     if verdict.comparison:
@@ -119,7 +121,9 @@ class Calendar:
             self._print(Text.assemble(f" {local:%d} ", _cell(outcomes[-1], moved)))
         self._print(Text(f"\n{LEGEND}\n", style="dim"))
         if self.quiet:
-            print_json([{"run_id": one.run_id, "already_finished": one.already, "result": one.result} for one in outcomes])
+            print_json(
+                [{"run_id": one.run_id, "already_finished": one.already, "result": one.result} for one in outcomes]
+            )
         return exit_code(outcomes[-1].result)
 
     def _print(self, text: str | Text) -> None:

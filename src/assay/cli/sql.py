@@ -12,7 +12,7 @@ SHOWN_ROWS = 40
 @command()
 @click.argument("query")
 def sql(store: Store, query: str, as_json: bool) -> None:
-    """One SELECT over served.MODEL, trained.MODEL (dashes are underscores) and runs, metrics, ledger and so on.
+    r"""One SELECT over served.MODEL, trained.MODEL (dashes are underscores) and runs, metrics, ledger and so on.
 
     \b
     Example: assay sql "SELECT day, count(*) FROM served.flight_delay GROUP BY day"

@@ -5,4 +5,16 @@ from assay.contract.decode import Decoder, Fault, Invalid
 from assay.contract.fields import EventTime, Field, Key, between, nulls
 from assay.contract.record import Record, fields
 
-__all__ = ["Columns", "Decoder", "EventTime", "Fault", "Field", "Invalid", "Key", "Record", "between", "fields", "nulls"]
+__all__ = [
+    "Columns",
+    "Decoder",
+    "EventTime",
+    "Fault",
+    "Field",
+    "Invalid",
+    "Key",
+    "Record",
+    "between",
+    "fields",
+    "nulls",
+]

@@ -79,7 +79,9 @@ def dtype_of(field: Field) -> np.dtype[Any]:
 
 def from_rows(rows: Sequence[R], record: type[R]) -> Columns[R]:
     """The columns of decoded records; 5 us for one row of eight fields (benchmarks/features.py)."""
-    return Columns({field.name: column_of([getattr(row, field.name) for row in rows], field) for field in fields(record)})
+    return Columns(
+        {field.name: column_of([getattr(row, field.name) for row in rows], field) for field in fields(record)}
+    )
 
 
 def column_of(values: list[Any], field: Field) -> Array:

@@ -79,7 +79,11 @@ def _row_faults(row: object, record: type[Record], path: str) -> list[Fault]:
         return [Fault(path, _shown(row), f"an object with the fields of {record.__name__}")]
     known = {field.name: field for field in fields(record)}
     unknown = [
-        Fault(f"{path}.{name}", _shown(row[name]), f"no such field in {record.__name__}; {near_miss(name, known)}".rstrip("; "))
+        Fault(
+            f"{path}.{name}",
+            _shown(row[name]),
+            f"no such field in {record.__name__}; {near_miss(name, known)}".rstrip("; "),
+        )
         for name in row
         if name not in known
     ]

@@ -84,7 +84,9 @@ class JsonLines(logging.Handler):
         try:
             return _encode(facts) + b"\n"
         except (TypeError, ValueError):
-            plain = {name: value if isinstance(value, (str, int, float)) else repr(value) for name, value in facts.items()}
+            plain = {
+                name: value if isinstance(value, (str, int, float)) else repr(value) for name, value in facts.items()
+            }
             return _encode(plain) + b"\n"
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:

@@ -7,4 +7,17 @@ from assay.model.rows import read
 from assay.model.split import Split, split
 from assay.model.train import Candidate, train
 
-__all__ = ["Bundle", "Candidate", "Matrix", "Model", "Split", "hour", "month", "open_bundle", "read", "split", "train", "weekday"]
+__all__ = [
+    "Bundle",
+    "Candidate",
+    "Matrix",
+    "Model",
+    "Split",
+    "hour",
+    "month",
+    "open_bundle",
+    "read",
+    "split",
+    "train",
+    "weekday",
+]

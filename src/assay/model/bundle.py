@@ -121,4 +121,6 @@ def _open(store: Store, digest: str) -> Bundle:
     identity = hashlib.sha256(pack(sources)).hexdigest()[:16]
     module = code.load(sources, store.home.code / identity, facts.module)
     model = getattr(module, facts.attribute)
-    return Bundle(digest, facts, model, load(msgspec.convert({"format": facts.format, "data": files[ESTIMATOR]}, Saved)))
+    return Bundle(
+        digest, facts, model, load(msgspec.convert({"format": facts.format, "data": files[ESTIMATOR]}, Saved))
+    )

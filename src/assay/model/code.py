@@ -24,7 +24,8 @@ def where_declared(model: "Model") -> tuple[str, str]:
     source = getattr(module, "__file__", None)
     if module is None or source is None:
         raise BadInput(
-            f"{model.name}: features() is not in a file", do="Put the model into a .py file beside your data and import it."
+            f"{model.name}: features() is not in a file",
+            do="Put the model into a .py file beside your data and import it.",
         )
     for name, value in vars(module).items():
         if value is model:

@@ -61,7 +61,9 @@ def _load_skops(data: bytes) -> Predictor:
     skops = _skops()
     unknown = skops.get_untrusted_types(data=data)
     if unknown:
-        raise BadInput("the model holds types that are not trusted", *unknown, do="Use estimators of scikit-learn itself.")
+        raise BadInput(
+            "the model holds types that are not trusted", *unknown, do="Use estimators of scikit-learn itself."
+        )
     estimator: Any = skops.loads(data)
     if hasattr(estimator, "predict_proba"):
         return lambda values: estimator.predict_proba(values)[:, -1]

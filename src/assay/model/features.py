@@ -59,7 +59,9 @@ def _checked(model: str, name: str, column: Any, rows: int) -> Array:
         return array.astype(np.float64, copy=False)
     if array.dtype.kind in "TU":
         return array.astype(TEXT, copy=False)
-    raise BadInput(f"{model}: feature {name} is {array.dtype}", do="Give numbers or texts; take hour() or weekday() of times.")
+    raise BadInput(
+        f"{model}: feature {name} is {array.dtype}", do="Give numbers or texts; take hour() or weekday() of times."
+    )
 
 
 def kinds(features: Mapping[str, Array]) -> dict[str, Kind]:
@@ -70,7 +72,9 @@ def kinds(features: Mapping[str, Array]) -> dict[str, Kind]:
 def learn_categories(features: Mapping[str, Array]) -> dict[str, list[str]]:
     """The values of each text feature, sorted: their positions are the codes."""
     texts = {name: column for name, column in features.items() if column.dtype.kind == "T"}
-    return {name: sorted({value for value in column.tolist() if isinstance(value, str)}) for name, column in texts.items()}
+    return {
+        name: sorted({value for value in column.tolist() if isinstance(value, str)}) for name, column in texts.items()
+    }
 
 
 def encode(features: Mapping[str, Array], names: Sequence[str], codes: Mapping[str, Mapping[Any, float]]) -> Matrix:

@@ -38,11 +38,15 @@ class Model:
         if not _NAME.fullmatch(self.name):
             raise BadInput(f"{self.name!r} can't be the name of a model", do="Use small letters, digits and dashes.")
         if len(fields(self.gives)) != 1 or fields(self.gives)[0].type is not float:
-            raise BadInput(f"{self.name}: {self.gives.__name__} must have one field, a float", do="Declare just that one.")
+            raise BadInput(
+                f"{self.name}: {self.gives.__name__} must have one field, a float", do="Declare just that one."
+            )
         for metric in self.metrics:
             if metric not in METRICS:
                 raise BadInput(
-                    f"{self.name}: there is no metric {metric!r}", near_miss(metric, METRICS), do=f"Use {', '.join(METRICS)}."
+                    f"{self.name}: there is no metric {metric!r}",
+                    near_miss(metric, METRICS),
+                    do=f"Use {', '.join(METRICS)}.",
                 )
         if any(field.name == self.label for field in fields(self.takes)):
             raise BadInput(

@@ -4,7 +4,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from assay.contract import Record
@@ -34,18 +33,24 @@ def read(
     if not path.exists():
         raise NotFound(f"there is no table {table} in {current().home.project}")
     try:
-        data = ds.dataset(path, format="parquet", partitioning=ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive"))
+        data = ds.dataset(
+            path, format="parquet", partitioning=ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive")
+        )
         _need_time(data.schema, time, str(table))
         rows = data.to_table(filter=_between(data.schema, time, start, end))
     except (pa.ArrowInvalid, OSError) as error:
-        raise Unavailable(f"{table} can't be read: {error}", do="Write the file again; it is no whole Parquet file.") from None
+        raise Unavailable(
+            f"{table} can't be read: {error}", do="Write the file again; it is no whole Parquet file."
+        ) from None
     rows = rows.drop_columns([name for name in ("day",) if name in rows.column_names])
-    return rows.take(pc.sort_indices(rows, sort_keys=[(time, "ascending")]))
+    return rows.sort_by(time)
 
 
 def _need_time(schema: pa.Schema, time: str, table: str) -> None:
     if time not in schema.names:
-        raise BadInput(f"{table} has no column {time}", near_miss(time, schema.names), do="Rename it, or mend the contract.")
+        raise BadInput(
+            f"{table} has no column {time}", near_miss(time, schema.names), do="Rename it, or mend the contract."
+        )
     kind = schema.field(time).type
     if not pa.types.is_timestamp(kind) or kind.tz is None:
         raise BadInput(

@@ -51,11 +51,16 @@ def _auc(label: Array, predicted: Array, blocks: Array) -> Scorer:
     size = int(blocks.max()) + 1
     positive = label > 0
     if positive.all() or not positive.any():
-        raise BadInput("AUC needs both outcomes among the rows", f"all labels are {label[0]:g}", do="Take a longer holdout.")
+        raise BadInput(
+            "AUC needs both outcomes among the rows", f"all labels are {label[0]:g}", do="Take a longer holdout."
+        )
     ups = [predicted[positive & (blocks == d)] for d in range(size)]
     downs = [np.sort(predicted[~positive & (blocks == d)]) for d in range(size)]
     right = np.array(
-        [[(np.searchsorted(down, up, "left") + np.searchsorted(down, up, "right")).sum() / 2 for down in downs] for up in ups]
+        [
+            [(np.searchsorted(down, up, "left") + np.searchsorted(down, up, "right")).sum() / 2 for down in downs]
+            for up in ups
+        ]
     )
     up_count, down_count = (np.array([len(part) for part in parts], dtype=np.float64) for parts in (ups, downs))
 

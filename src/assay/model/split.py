@@ -59,14 +59,19 @@ def split(
     times = event_times(rows, contract)
     if len(times) == 0:
         raise BadInput("there are no rows to split", do="Look at what was read: its table, its dates.")
-    end = np.datetime64(until.astimezone(UTC).replace(tzinfo=None), "us") if until else times.max() + np.timedelta64(1, "us")
+    end = (
+        np.datetime64(until.astimezone(UTC).replace(tzinfo=None), "us")
+        if until
+        else times.max() + np.timedelta64(1, "us")
+    )
     boundary = end - np.timedelta64(length)
     past, held = times < boundary - np.timedelta64(pause), (times >= boundary) & (times < end)
     for name, side in (("past", past), ("holdout", held)):
         if not side.any():
             first, last = times.min(), times.max()
             raise BadInput(
-                f"the {name} would be empty", f"rows lie from {first}Z to {last}Z, the holdout begins at {boundary}Z",
+                f"the {name} would be empty",
+                f"rows lie from {first}Z to {last}Z, the holdout begins at {boundary}Z",
                 do="Read more rows, or take a shorter holdout or gap.",
             )
     warnings = _warnings(times[past], times[held], length, duration(season) if season else None)
@@ -85,7 +90,9 @@ def event_times(rows: pa.Table, contract: type[Record]) -> np.ndarray[tuple[int]
     if not pa.types.is_timestamp(column.type) or column.type.tz is None:
         raise BadInput(f"column {name} is {column.type}, a time without a zone", do="Write it as UTC.")
     if column.null_count:
-        raise BadInput(f"column {name} has {column.null_count:,} nulls", do="Rows without an event time can't be split.")
+        raise BadInput(
+            f"column {name} has {column.null_count:,} nulls", do="Rows without an event time can't be split."
+        )
     return to_numpy(pc.cast(column, pa.timestamp("us", "UTC")), np.dtype("datetime64[us]"))
 
 

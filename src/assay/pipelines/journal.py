@@ -36,7 +36,7 @@ class Journal:
     _seen: Counter[str] = field(default_factory=Counter[str])
 
     def perform(self, step: str, work: Callable[[], Any]) -> Any:
-        """The result of a step: from the journal when it is finished, else by doing `work` and keeping what it gives."""
+        """The result of a step: from the journal when it is finished, else by doing `work`."""
         self._seen[step] += 1
         occurrence = self._seen[step]
         kept = self._finished(step, occurrence)
@@ -62,7 +62,14 @@ class Journal:
             return connection.execute(select(journal.c.result).filter_by(**key)).first()
 
     def _record(
-        self, step: str, occurrence: int, status: str, started: datetime, *, result: Any = None, error: str | None = None
+        self,
+        step: str,
+        occurrence: int,
+        status: str,
+        started: datetime,
+        *,
+        result: Any = None,
+        error: str | None = None,
     ) -> None:
         key = {"run_id": self.run_id, "step": step, "occurrence": occurrence}
         with self.store.database.begin() as connection:

@@ -70,7 +70,9 @@ def find_pipeline(reference: str, project: Path) -> Pipeline:
     found = getattr(module, name, None)
     if not isinstance(found, Pipeline):
         known = [key for key, value in vars(module).items() if isinstance(value, Pipeline)]
-        raise NotFound(f"{module_name} has no pipeline {name!r}", f"it has {', '.join(known) or 'none'}", do=near_miss(name, known))
+        raise NotFound(
+            f"{module_name} has no pipeline {name!r}", f"it has {', '.join(known) or 'none'}", do=near_miss(name, known)
+        )
     return found
 
 

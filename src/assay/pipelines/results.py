@@ -1,4 +1,4 @@
-"""Results of steps to JSON and back: small values as they are, tables and large ones by reference. Nothing is pickled."""
+"""Results of steps to JSON and back: small values as they are, tables by reference. Nothing is pickled."""
 
 import importlib
 import io

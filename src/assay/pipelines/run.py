@@ -62,13 +62,17 @@ def resume(store: Store, run_id: str, *, watch: Watch = lambda _: None) -> Outco
     with store.database.read() as connection:
         reference = connection.execute(select(tags.c.value).filter_by(run_id=run_id, name=REFERENCE)).scalar()
     if reference is None or row.asof is None:
-        raise BadInput(f"{run_id} is a {row.kind} run, only runs of pipelines can be resumed", do="See them: assay runs")
+        raise BadInput(
+            f"{run_id} is a {row.kind} run, only runs of pipelines can be resumed", do="See them: assay runs"
+        )
     if row.status == "finished":
         return Outcome(run_id, None, already=True)
     return _go(store, find_pipeline(reference, store.home.project), run_id, row.asof, row.params, watch)
 
 
-def _go(store: Store, pipeline: Pipeline, run_id: str, asof: datetime, parameters: dict[str, Any], watch: Watch) -> Outcome:
+def _go(
+    store: Store, pipeline: Pipeline, run_id: str, asof: datetime, parameters: dict[str, Any], watch: Watch
+) -> Outcome:
     with start_run(store, pipeline.name, kind="pipeline", run_id=run_id, asof=asof) as tracked:
         tracked.set_tags({REFERENCE: pipeline.reference})
         tracked.log_params(parameters)

@@ -21,17 +21,17 @@ _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
 def read_rows(
-    home: Home, model: str, source: Source = "served", *, since: datetime | None = None, version: int | None = None
+    home: Home, model: str, source: Source = "served", *, since: datetime | None = None, request_id: str | None = None
 ) -> pa.Table | None:
     """The rows of a model, oldest first, with those not yet drained; None when there are none at all.
 
-    `since` bounds when they were received.
+    `since` bounds when they were received; `request_id` is that of a request, or the id of a training run.
     """
     connection = _connect()
     if not _add_view(connection, home, table_name(source, model), _live(home)):
         return None
     wanted = [f"received_at >= TIMESTAMPTZ {literal(since.isoformat())}"] if since else []
-    wanted += [f"model_version = {version:d}"] if version is not None else []
+    wanted += [f"request_id = {literal(request_id)}"] if request_id is not None else []
     where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
     name = ".".join(map(quoted, table_name(source, model).split(".")))
     return connection.sql(f"SELECT * FROM {name} {where} ORDER BY received_at, request_id, row").to_arrow_table()

@@ -60,9 +60,9 @@ def answer(served: Served, body: bytes, request_id: str) -> bytes:
     name = bundle.model.output.name
     _check_output(bundle, values)
     served.log.append(request_id, received, datetime.now(UTC), decoded.rows, features, [[value] for value in values])
-    said: dict[str, Any] = {"prediction": {name: values[0]}} if decoded.single else {
-        "predictions": [{name: value} for value in values]
-    }
+    said: dict[str, Any] = (
+        {"prediction": {name: values[0]}} if decoded.single else {"predictions": [{name: value} for value in values]}
+    )
     return _encode({**said, "model": served.version.model, "version": served.version.version, "request_id": request_id})
 
 

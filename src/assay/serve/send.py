@@ -61,7 +61,9 @@ def parse_fault(text: str, known: list[str]) -> Fault:
     """`distance*1.609344:5%`, `scheduled+5h:5%`, `carrier=DL:5%`; all rows without a share. Raises `BadInput`."""
     found = _FAULT.fullmatch(text)
     if found is None:
-        raise BadInput(f"{text!r} is not a fault", do="Write COLUMN*FACTOR:SHARE%, COLUMN+OFFSET:SHARE% or COLUMN=VALUE:SHARE%.")
+        raise BadInput(
+            f"{text!r} is not a fault", do="Write COLUMN*FACTOR:SHARE%, COLUMN+OFFSET:SHARE% or COLUMN=VALUE:SHARE%."
+        )
     if found["column"] not in known:
         raise BadInput(f"there is no column {found['column']!r}", near_miss(found["column"], known))
     return Fault(found["column"], found["sign"], found["value"], float(found["share"] or 100) / 100)
@@ -120,7 +122,9 @@ def _send(sent: Sent, rows: list[dict[str, Any]], url: str, progress: Callable[[
                 progress(done, len(rows))
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(
-            f"no answer from {url}: {error}", f"{sent.answered:,} of {len(rows):,} rows were answered", do="Is it running? assay serve MODEL"
+            f"no answer from {url}: {error}",
+            f"{sent.answered:,} of {len(rows):,} rows were answered",
+            do="Is it running? assay serve MODEL",
         ) from None
     finally:
         connection.close()

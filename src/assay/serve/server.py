@@ -38,7 +38,13 @@ def serve(
     keeper = threading.Thread(target=_keep, args=(store, model, app, rotate_s, stop), name="keeper", daemon=True)
     drainer = start_drainer(store)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools", timeout_graceful_shutdown=10
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        loop="uvloop",
+        http="httptools",
+        timeout_graceful_shutdown=10,
     )
     keeper.start()
     shown_host, shown_port = listener.getsockname()[:2]
@@ -60,7 +66,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), backlog=2048)
     except OSError as error:
         raise Unavailable(
-            f"can't listen on {host}:{port}: {error.strerror}", do="Stop what listens there, or choose another: --port 8402"
+            f"can't listen on {host}:{port}: {error.strerror}",
+            do="Stop what listens there, or choose another: --port 8402",
         ) from None
     listener.set_inheritable(False)
     return listener

@@ -12,7 +12,13 @@ _LOWEST = np.iinfo(np.int64).min
 
 def missing(column: Array) -> Array:
     """Where a column has no value; bool of shape (n,)."""
-    return np.isnat(column) if column.dtype.kind == "M" else np.isnan(column) if column.dtype.kind in "fT" else np.zeros(len(column), bool)
+    return (
+        np.isnat(column)
+        if column.dtype.kind == "M"
+        else np.isnan(column)
+        if column.dtype.kind in "fT"
+        else np.zeros(len(column), bool)
+    )
 
 
 def differs(expected: Array, served: Array, *, tolerance: float = FLOAT32) -> Array:
@@ -50,5 +56,7 @@ def ulps(a: Array, b: Array) -> int:
     """
     if len(a) == 0:
         return 0
-    ordered = [np.where(bits < 0, _LOWEST - bits, bits) for bits in (np.ascontiguousarray(v).view(_BITS) for v in (a, b))]
+    ordered = [
+        np.where(bits < 0, _LOWEST - bits, bits) for bits in (np.ascontiguousarray(v).view(_BITS) for v in (a, b))
+    ]
     return max(abs(int(x) - int(y)) for x, y in zip(*ordered, strict=True))

@@ -60,7 +60,9 @@ def write_whole(path: Path, data: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise Unavailable(f"can't write {path}: {error.strerror}", do="Free some disk space or mend the rights.") from None
+        raise Unavailable(
+            f"can't write {path}: {error.strerror}", do="Free some disk space or mend the rights."
+        ) from None
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

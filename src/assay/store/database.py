@@ -74,7 +74,9 @@ def _engine(url: str) -> Engine:
             f"ASSAY_DATABASE can't be used: {error}", do="Write sqlite:///PATH or postgresql://USER@HOST/DATABASE."
         ) from None
     except OSError as error:
-        raise Unavailable(f"can't make the folder of {url}: {error.strerror}", do="Mend the path or its rights.") from None
+        raise Unavailable(
+            f"can't make the folder of {url}: {error.strerror}", do="Mend the path or its rights."
+        ) from None
     except ModuleNotFoundError:
         raise BadInput("the PostgreSQL driver is not installed", do='Run: pip install "assay[postgres]"') from None
     if parsed.get_backend_name() == "sqlite":
@@ -106,7 +108,8 @@ def _migrate(engine: Engine) -> None:
         return
     if version and version > HEAD:
         raise BadInput(
-            f"the database is at schema {version}, this Assay knows up to {HEAD}", do="Upgrade Assay; nothing was changed."
+            f"the database is at schema {version}, this Assay knows up to {HEAD}",
+            do="Upgrade Assay; nothing was changed.",
         )
     from alembic import command
     from alembic.config import Config

@@ -6,15 +6,15 @@ So whoever writes can be killed at any time and start over.
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assay.errors import BadInput
 from assay.store.artifacts import write_whole
+
+_EPOCH = np.datetime64(0, "us")
 
 
 def folder(tables: Path, name: str) -> Path:
@@ -25,21 +25,16 @@ def folder(tables: Path, name: str) -> Path:
 
 
 def write_part(tables: Path, name: str, part: str, rows: pa.Table, *, day: str) -> int:
-    """Write `rows` as the part called `part`, split by the day, in UTC, of their `day` column; returns the files written."""
+    """Write `rows` as the part called `part`, split by the UTC day of their `day` column; returns the files written.
+
+    Rows without a time are filed under 1970-01-01.
+    """
     where = folder(tables, name)
-    days = pc.strftime(pc.fill_null(rows.column(day), pa.scalar(0, rows.column(day).type)), format="%Y-%m-%d")
-    values, starts, order = _grouped(days.to_numpy(zero_copy_only=False) if isinstance(days, pa.Array) else days.to_numpy())
-    for i, value in enumerate(values):
-        chosen = rows.take(pa.array(np.sort(order[starts[i] : starts[i + 1]])))
-        write_whole(where / f"day={value}" / f"{part}.parquet", _parquet(chosen))
-    return len(values)
-
-
-def _grouped(keys: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    values, codes = np.unique(keys.astype(str), return_inverse=True)
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(len(values) + 1))
-    return values, starts, order
+    times = rows.column(day).cast(pa.timestamp("us")).to_numpy()
+    days, codes = np.unique(np.where(np.isnat(times), _EPOCH, times).astype("datetime64[D]"), return_inverse=True)
+    for code, value in enumerate(days):
+        write_whole(where / f"day={value}" / f"{part}.parquet", _parquet(rows.filter(pa.array(codes == code))))
+    return len(days)
 
 
 def _parquet(rows: pa.Table) -> bytes:

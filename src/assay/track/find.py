@@ -88,7 +88,9 @@ def _rows(store: Store, asked: Select[Any]) -> list[RunRow]:
 
 def last_metrics(store: Store, run_ids: list[str]) -> dict[str, dict[str, float]]:
     """The value last logged of each metric, by run."""
-    newest = select(func.max(metrics.c.id)).where(metrics.c.run_id.in_(run_ids)).group_by(metrics.c.run_id, metrics.c.name)
+    newest = (
+        select(func.max(metrics.c.id)).where(metrics.c.run_id.in_(run_ids)).group_by(metrics.c.run_id, metrics.c.name)
+    )
     asked = select(metrics.c.run_id, metrics.c.name, metrics.c.value).where(metrics.c.id.in_(newest))
     found: dict[str, dict[str, float]] = {}
     with store.database.read() as connection:

@@ -45,7 +45,8 @@ class Run:
             raise BadInput(f"metrics of run {self.id} must be finite numbers", *odd, do="Leave the point out.")
         at = now()
         points = [
-            {"run_id": self.id, "name": name, "step": step, "value": float(value), "at": at} for name, value in values.items()
+            {"run_id": self.id, "name": name, "step": step, "value": float(value), "at": at}
+            for name, value in values.items()
         ]
         if points:
             with self.store.database.begin() as connection:
@@ -109,7 +110,9 @@ def start_run(
     with store.database.begin() as connection:
         known = connection.execute(select(runs.c.id).where(runs.c.id == run_id)).first()
         if known:
-            connection.execute(update(runs).where(runs.c.id == run_id).values(status="running", ended_at=None, error=None))
+            connection.execute(
+                update(runs).where(runs.c.id == run_id).values(status="running", ended_at=None, error=None)
+            )
         else:
             connection.execute(
                 insert(runs).values(

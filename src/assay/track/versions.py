@@ -72,7 +72,9 @@ def champion(store: Store, model: str) -> ModelVersion:
 def model_names(store: Store) -> list[str]:
     """The models that have a version."""
     with store.database.read() as connection:
-        return list(connection.execute(select(model_versions.c.model).distinct().order_by(model_versions.c.model)).scalars())
+        return list(
+            connection.execute(select(model_versions.c.model).distinct().order_by(model_versions.c.model)).scalars()
+        )
 
 
 def versions(store: Store, model: str) -> list[ModelVersion]:

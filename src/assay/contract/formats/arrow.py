@@ -78,7 +78,9 @@ def _column(data: pa.Table, field: Field) -> Array:
         )
     column = _cast(column, field)
     if column.null_count and not field.nullable:
-        raise BadInput(f"column {field.name} has {column.null_count:,} nulls of {len(column):,}, the contract allows none")
+        raise BadInput(
+            f"column {field.name} has {column.null_count:,} nulls of {len(column):,}, the contract allows none"
+        )
     return to_numpy(column, dtype_of(field))
 
 
@@ -86,7 +88,14 @@ def _cast(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
     target = arrow_type(field)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    kinds = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, _is_text, pa.types.is_timestamp, pa.types.is_date)
+    kinds = (
+        pa.types.is_floating,
+        pa.types.is_integer,
+        pa.types.is_boolean,
+        _is_text,
+        pa.types.is_timestamp,
+        pa.types.is_date,
+    )
     same_kind = any(kind(column.type) and kind(target) for kind in kinds)
     number_for_float = pa.types.is_integer(column.type) and pa.types.is_floating(target)
     if not (same_kind or number_for_float or pa.types.is_null(column.type)):

@@ -1,0 +1,230 @@
+"""Shapes of wrong numbers: ratios, units, offsets, roundings. Pure functions from evidence to a shape or None."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from assay.skew.evidence import FEWEST, Array, Evidence, Finder, Mask, Shape, beats_chance, most_alike, spread
+from assay.skew.units import EXACT, FLOAT32, RATIOS, TEMPERATURES, Conversion, follows, follows_rounded, on_line
+
+Follows = Callable[[Conversion, Array, Array], Mask]
+
+CYCLES = (7, 24, 12, 60)  # weekdays, hours, months, minutes
+
+
+def known_unit(evidence: Evidence) -> Shape | None:
+    """A ratio that converts one unit to another."""
+    found = _converted(evidence, RATIOS)
+    if found is None:
+        return None
+    conversion, rows = found
+    return Shape("unit", f"ratio {conversion.factor:.7g}: {conversion.words}", rows, conversion.factor)
+
+
+def known_affine(evidence: Evidence) -> Shape | None:
+    """A conversion between scales of temperature."""
+    found = _converted(evidence, TEMPERATURES)
+    if found is None:
+        return None
+    conversion, rows = found
+    return Shape("unit", conversion.words, rows, conversion.factor)
+
+
+def rounded_unit(evidence: Evidence) -> Shape | None:
+    """A conversion rounded to whole numbers; only in nearly all rows, for it is easily met by chance."""
+    numbers = _numbers(evidence)
+    if numbers is None or not _whole(numbers[1]):
+        return None
+    expected, served, present = numbers
+    telling = bool(np.median(np.abs(served)) >= 50)  # large enough to tell one factor from another
+    conversions = [c for c in (*RATIOS, *TEMPERATURES) if telling or c.starts_from(evidence.unit)]
+    if not conversions:
+        return None
+    best = _best(evidence, expected, served, conversions, follows_rounded)
+    find = partial(follows_rounded, best)
+    mask = find(expected, served)
+    if mask.mean() < 0.9 or not beats_chance(find, expected, served):
+        return None
+    ratio = f"ratio {best.factor:.7g}, " if best.offset == 0 else ""
+    return Shape("unit", f"{ratio}rounded: {best.words}", spread(mask, present), best.factor)
+
+
+def ratio(evidence: Evidence) -> Shape | None:
+    """A constant ratio in no table, or a changed sign."""
+    found = _found(evidence, _same_ratio)
+    if found is None:
+        return None
+    value = float(np.median(evidence.served[found] / evidence.expected[found]))
+    sentence = "ratio -1: sign changed" if abs(value + 1) <= EXACT else f"ratio {_tidy(value)}"
+    return Shape("ratio", sentence, found, value)
+
+
+def offset(evidence: Evidence) -> Shape | None:
+    """A constant offset."""
+    found = _found(evidence, _same_offset)
+    if found is None:
+        return None
+    value = float(np.median(_floats(evidence.served[found]) - _floats(evidence.expected[found])))
+    return Shape("offset", f"offset {_tidy(value, '+')}", found, value)
+
+
+def modular_offset(evidence: Evidence) -> Shape | None:
+    """A constant offset of numbers that wrap: weekdays, hours, months, minutes."""
+    shapes = [shape for cycle in CYCLES if (shape := _wrapped(evidence, cycle)) is not None]
+    return max(shapes, key=lambda shape: int(shape.explained.sum()), default=None)
+
+
+def rounding(evidence: Evidence) -> Shape | None:
+    """Numbers rounded or cut to some decimals; rounding to float32 is no difference and never comes here."""
+    numbers = _numbers(evidence)
+    if numbers is None:
+        return None
+    expected, served, present = numbers
+    finders = [(partial(how, decimals), words, decimals) for decimals in range(7) for how, words in _ROUNDINGS]
+    find, words, decimals = max(finders, key=lambda way: int(way[0](expected, served).sum()))
+    mask = find(expected, served)
+    if len(np.unique(expected[mask])) < FEWEST or not beats_chance(find, expected, served):
+        return None
+    to = "whole numbers" if decimals == 0 else f"{decimals} decimal{'s' if decimals > 1 else ''}"
+    return Shape("rounding", f"{words} to {to}", spread(mask, present), decimals)
+
+
+def line(evidence: Evidence) -> Shape | None:
+    """A straight line of no known meaning, exact for five expected values or more and for most of the rows."""
+    numbers = _numbers(evidence)
+    if numbers is None:
+        return None
+    expected, served, present = numbers
+    fit = _through(expected, served)
+    if fit is None:
+        return None
+    slope, start = fit
+    find: Finder = partial(on_line, factor=slope, offset=start)
+    mask = find(expected, served)
+    if mask.mean() < 0.8 or len(np.unique(expected[mask])) < 5 or not beats_chance(find, expected, served):
+        return None
+    return Shape(
+        "line", f"served = {_tidy(slope)} * expected {_tidy(start, '+')}", spread(mask, present), (slope, start)
+    )
+
+
+def _converted(evidence: Evidence, conversions: Sequence[Conversion]) -> tuple[Conversion, Mask] | None:
+    numbers = _numbers(evidence)
+    if numbers is None:
+        return None
+    expected, served, present = numbers
+    best = _best(evidence, expected, served, conversions, follows)
+    find = partial(follows, best)
+    mask = find(expected, served)
+    hits = int(mask.sum())
+    if 0 < hits < FEWEST:
+        sure = (best.unmistakable or best.starts_from(evidence.unit)) and hits * 2 >= len(evidence)
+    else:
+        sure = beats_chance(find, expected, served)
+    return (best, spread(mask, present)) if sure else None
+
+
+def _best(
+    evidence: Evidence, expected: Array, served: Array, conversions: Sequence[Conversion], how: Follows
+) -> Conversion:
+    return max(conversions, key=lambda c: (int(how(c, expected, served).sum()), c.starts_from(evidence.unit)))
+
+
+def _numbers(evidence: Evidence) -> tuple[Array, Array, Mask] | None:
+    """Both sides as float64 where neither is missing, and where that is; None when there are no numbers."""
+    if evidence.expected.dtype.kind not in "biuf" or evidence.served.dtype.kind not in "biuf":
+        return None
+    present = evidence.present & np.isfinite(_floats(evidence.expected)) & np.isfinite(_floats(evidence.served))
+    return (_floats(evidence.expected)[present], _floats(evidence.served)[present], present) if present.any() else None
+
+
+def _floats(column: Array) -> Array:
+    return column.astype(np.float64)
+
+
+def _whole(numbers: Array) -> bool:
+    return np.array_equal(numbers, np.trunc(numbers))
+
+
+def _found(evidence: Evidence, find: Finder) -> Mask | None:
+    """The rows a finder explains, when they are enough, of two expected values or more, and no work of chance."""
+    numbers = _numbers(evidence)
+    if numbers is None:
+        return None
+    expected, served, present = numbers
+    mask = find(expected, served)
+    if len(np.unique(expected[mask])) < 2 or not beats_chance(find, expected, served):
+        return None
+    return spread(mask, present)
+
+
+def _same_ratio(expected: Array, served: Array) -> Mask:
+    usable = (expected != 0) & (served != 0) & (np.abs(served - expected) > EXACT * np.abs(expected))
+    ratios = served[usable] / expected[usable]
+    return spread(most_alike(ratios, 2 * EXACT * np.abs(ratios)), usable)
+
+
+def _same_offset(expected: Array, served: Array) -> Mask:
+    apart = served - expected
+    noise = 2 * FLOAT32 * np.maximum(np.abs(expected), np.abs(served))
+    usable = np.abs(apart) > 100 * noise
+    return spread(most_alike(apart[usable], noise[usable]), usable)
+
+
+def _wrapped(evidence: Evidence, cycle: int) -> Shape | None:
+    numbers = _numbers(evidence)
+    if numbers is None:
+        return None
+    both = np.concatenate(numbers[:2])
+    if not _whole(both) or both.min() < 0 or both.max() > cycle or both.max() - both.min() >= cycle:
+        return None
+    found = _found(evidence, partial(_same_step, cycle))
+    if found is None:
+        return None
+    apart = np.unique(_floats(evidence.served[found]) - _floats(evidence.expected[found]))
+    if len(apart) != 2:  # the plain offset and the wrapped one
+        return None
+    value = int(min(apart, key=abs))
+    return Shape("offset", f"offset {value:+d} modulo {cycle}", found, value)
+
+
+def _same_step(cycle: int, expected: Array, served: Array) -> Mask:
+    steps = (served - expected) % cycle
+    usable = steps != 0
+    return spread(most_alike(steps[usable], np.zeros(int(usable.sum()))), usable)
+
+
+def _rounded_to(decimals: int, expected: Array, served: Array) -> Mask:
+    half = 0.5 * 10.0**-decimals
+    return _has_decimals(served, decimals) & (np.abs(expected - served) <= half + 1e-7 * np.abs(expected))
+
+
+def _cut_to(decimals: int, expected: Array, served: Array) -> Mask:
+    toward_zero = np.abs(served) <= np.abs(expected) * (1 + FLOAT32)
+    return _has_decimals(served, decimals) & toward_zero & (np.abs(expected - served) < 10.0**-decimals)
+
+
+_ROUNDINGS = ((_rounded_to, "rounded"), (_cut_to, "cut"))
+
+
+def _has_decimals(numbers: Array, decimals: int) -> Mask:
+    steps = numbers * 10.0**decimals
+    return np.abs(steps - np.rint(steps)) <= np.minimum(1e-9 + 1e-7 * np.abs(steps), 0.01)
+
+
+def _through(expected: Array, served: Array) -> tuple[float, float] | None:
+    """Slope and start of the line through most rows: median of the slopes of rows half the column apart (Theil 1950)."""
+    distinct, first = np.unique(expected, return_index=True)
+    half = len(distinct) // 2
+    if len(distinct) < 5:
+        return None
+    values = served[first]
+    slope = float(np.median((values[half:] - values[: len(values) - half]) / (distinct[half:] - distinct[:-half])))
+    start = float(np.median(served - slope * expected))
+    return (slope, start) if abs(slope) > EXACT else None
+
+
+def _tidy(number: float, sign: str = "") -> str:
+    """Seven digits: what survives float32."""
+    return f"{number:{sign}.7g}"

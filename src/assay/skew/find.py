@@ -1,0 +1,250 @@
+"""Compares what serving saw, computed and said with training, in four places.
+
+Input: the served row against the row of the same key in the user's table. Feature: the served features against the
+training code on the served inputs. Prediction: the served prediction against the version's own model on the served
+features. World: distributions, which only warn.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from assay.contract import Columns, Record, fields
+from assay.contract.columns import TEXT, Array, dtype_of
+from assay.contract.formats.arrow import columns, to_numpy
+from assay.contract.record import key_field, need_event_time
+from assay.errors import NotFound
+from assay.model import Bundle, open_bundle, read
+from assay.predictions import read_rows
+from assay.skew.compare import FLOAT32, differs
+from assay.skew.faults import Evidence, History, name_shapes
+from assay.skew.report import Example, Finding, Named, Place, Shift, SkewReport
+from assay.skew.world import SMALL, psi
+from assay.store import Store
+from assay.track import champion, find_version
+
+EXAMPLES = 5
+#: How far back a stale look-up is looked for.
+BACK = timedelta(days=8)
+#: Too few rows say nothing of a distribution.
+ENOUGH_ROWS = 200
+
+
+@dataclass
+class _Search:
+    """What is compared, and what was found so far."""
+
+    served: pa.Table
+    tolerance: float
+    findings: list[Finding] = field(default_factory=list[Finding])
+    rounded: set[int] = field(default_factory=set[int])
+
+    def compare(
+        self,
+        place: Place,
+        column: str,
+        expected: Array,
+        served: Array,
+        rows: Array,
+        keys: Array,
+        *,
+        unit: str | None = None,
+        history: Any = None,
+    ) -> None:
+        """Compare one column; `rows` are the positions in `self.served` that it stands for."""
+        wrong = np.flatnonzero(differs(expected, served, tolerance=self.tolerance))
+        if self.tolerance:
+            inexact = differs(expected, served, tolerance=0.0)
+            inexact[wrong] = False
+            self.rounded.update(rows[inexact].tolist())
+        if len(wrong) == 0:
+            return
+        evidence = Evidence(column, expected[wrong], served[wrong], unit, history(wrong) if history else None)
+        ids = self.served.column("request_id").take(pa.array(rows[wrong])).to_pylist()
+        positions = self.served.column("row").take(pa.array(rows[wrong])).to_pylist()
+        where = list(zip(ids, positions, strict=True))
+        examples = [
+            Example(*where[i], str(keys[wrong[i]]), _plain(expected[wrong[i]]), _plain(served[wrong[i]]))
+            for i in range(min(EXAMPLES, len(wrong)))
+        ]
+        shapes = [Named(shape.sentence, int(shape.explained.sum())) for shape in name_shapes(evidence)]
+        self.findings.append(
+            Finding(
+                place=place,
+                column=column,
+                rows=len(wrong),
+                compared=len(expected),
+                shapes=shapes,
+                examples=examples,
+                where=where,
+            )
+        )
+
+
+def find_skew(
+    store: Store,
+    model: str,
+    *,
+    since: datetime | None = None,
+    table: str | None = None,
+    tolerance: float = FLOAT32,
+) -> SkewReport:
+    """Compare the served rows of a model with training.
+
+    `table` is the user's table, the model's own when omitted. `tolerance` is the relative difference that is no
+    finding. Raises `NotFound` for an unknown model and when nothing was served.
+    """
+    bundle = open_bundle(store, champion(store, model).bundle)
+    served = read_rows(store.home, model, since=since)
+    if served is None or len(served) == 0:
+        raise NotFound(
+            f"{model} has served nothing{f' since {since:%Y-%m-%d %H:%MZ}' if since else ''}", do="Widen --since."
+        )
+    search = _Search(served, tolerance)
+    source = table or bundle.model.table
+    unknown = _compare_inputs(search, bundle.model.takes, source) if source else 0
+    numbers = served.column("model_version").unique().to_pylist()
+    for number in sorted(numbers):
+        version = open_bundle(store, find_version(store, model, number).bundle)
+        _compare_computed(search, version, np.flatnonzero(served.column("model_version").to_numpy() == number))
+    return SkewReport(
+        model=model,
+        rows=len(served),
+        versions=sorted(numbers),
+        since=since.isoformat() if since else None,
+        table=source,
+        unknown_keys=unknown,
+        findings=_merged(search.findings),
+        shifts=_shifts(store, bundle, model, served),
+        rounded=len(search.rounded),
+    )
+
+
+def _compare_inputs(search: _Search, takes: type[Record], source: str) -> int:
+    """Compare the served inputs with the table's rows of the same key; returns the rows whose key it lacks."""
+    key, time = key_field(takes), need_event_time(takes)
+    if key is None:
+        return 0
+    served = _inputs(search.served, takes)
+    warehouse = _warehouse(takes, source, served[time])
+    positions = {value: i for i, value in enumerate(warehouse[key.name].tolist())}
+    found = np.array([positions.get(value, -1) for value in served[key.name].tolist()], dtype=np.int64)
+    rows = np.flatnonzero(found >= 0)
+    expected, compared = warehouse.take(found[rows]), served.take(rows)
+    groups = [f.name for f in fields(takes) if f.type is str and f.role != "key"]
+    for one in fields(takes):
+        if one is key:
+            continue
+        search.compare(
+            "input",
+            one.name,
+            expected[one.name],
+            compared[one.name],
+            rows,
+            compared[key.name],
+            unit=one.unit,
+            history=_history(one.name, warehouse, expected, time, groups),
+        )
+    return len(found) - len(rows)
+
+
+def _history(name: str, warehouse: Columns[Any], expected: Columns[Any], time: str, groups: list[str]):
+    """The column's past, made only when a row differs."""
+
+    def made(rows: Array) -> History | None:
+        if name == time:
+            return None
+        return History(
+            values=warehouse[name],
+            times=warehouse[time],
+            keys={group: warehouse[group] for group in groups if group != name},
+            row_times=expected[time][rows],
+            row_keys={group: expected[group][rows] for group in groups if group != name},
+        )
+
+    return made
+
+
+def _warehouse(takes: type[Record], source: str, times: Array) -> Columns[Any]:
+    """The table's rows around the served ones, with the days before, for stale look-ups.
+
+    A wrong clock moves event times by hours, so a day is read on both sides.
+    """
+    first, last = (moment.item() for moment in (times.min(), times.max()))
+    start, end = first.replace(tzinfo=UTC) - BACK, last.replace(tzinfo=UTC) + timedelta(days=1, seconds=1)
+    return columns(read(source, takes, until=end, last=end - start), takes)
+
+
+def _compare_computed(search: _Search, bundle: Bundle, rows: Array) -> None:
+    """Compare features and predictions of one version's rows with its own code and model."""
+    served = search.served.take(pa.array(rows))
+    inputs = _inputs(served, bundle.model.takes)
+    key = key_field(bundle.model.takes)
+    keys = inputs[key.name] if key else np.arange(len(rows))
+    logged = {
+        name: to_numpy(served.column(f"feature_{name}"), TEXT if kind == "text" else np.dtype(np.float64))
+        for name, kind in bundle.facts.features.items()
+    }
+    for name, expected in bundle.features(inputs).items():
+        search.compare("feature", name, expected, logged[name], rows, keys)
+    output = bundle.model.output
+    said = to_numpy(served.column(f"prediction_{output.name}"), dtype_of(output))
+    search.compare("prediction", output.name, bundle.predict(logged), said, rows, keys)
+
+
+def _inputs(served: pa.Table, takes: type[Record]) -> Columns[Any]:
+    """The served inputs as the contract's columns."""
+    return columns(pa.table({one.name: served.column(f"input_{one.name}") for one in fields(takes)}), takes)
+
+
+def _merged(findings: list[Finding]) -> list[Finding]:
+    """One finding a place and column, whatever the number of versions that served."""
+    found: dict[tuple[str, str], Finding] = {}
+    for one in findings:
+        same = found.get((one.place, one.column))
+        if same is None:
+            found[one.place, one.column] = one
+            continue
+        shapes = {shape.sentence: shape.rows for shape in same.shapes}
+        for shape in one.shapes:
+            shapes[shape.sentence] = shapes.get(shape.sentence, 0) + shape.rows
+        found[one.place, one.column] = Finding(
+            place=one.place,
+            column=one.column,
+            rows=same.rows + one.rows,
+            compared=same.compared + one.compared,
+            shapes=[Named(sentence, rows) for sentence, rows in sorted(shapes.items(), key=lambda item: -item[1])],
+            examples=(same.examples + one.examples)[:EXAMPLES],
+            where=same.where + one.where,
+        )
+    return list(found.values())
+
+
+def _shifts(store: Store, bundle: Bundle, model: str, served: pa.Table) -> list[Shift]:
+    """Features whose distribution among the served rows is not that of the champion's training rows."""
+    version = champion(store, model)
+    trained = read_rows(store.home, model, "trained", request_id=version.run_id)
+    if trained is None or len(trained) == 0 or len(served) < ENOUGH_ROWS:
+        return []
+    found: list[Shift] = []
+    kinds: Mapping[str, str] = bundle.facts.features
+    for name, kind in kinds.items():
+        dtype = TEXT if kind == "text" else np.dtype(np.float64)
+        if f"feature_{name}" not in served.column_names:
+            continue
+        value, noise = psi(*(to_numpy(rows.column(f"feature_{name}"), dtype) for rows in (trained, served)))
+        if value > max(SMALL, noise):
+            found.append(Shift(name, value, noise))
+    return sorted(found, key=lambda shift: -shift.psi)
+
+
+def _plain(value: Any) -> Any:
+    """A numpy value as JSON knows it."""
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else f"{value}Z"
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if plain != plain else plain  # NaN
