@@ -24,11 +24,11 @@ class Departure(assay.Record):
     distance: Annotated[float, assay.between(10, 5000, unit="mi")]
     plane_year: Annotated[int | None, assay.between(1950, 2013), assay.nulls(max=0.10, severity="warn")]
     seats: Annotated[int | None, assay.between(1, 500), assay.nulls(max=0.10, severity="warn")]
-    temp: Annotated[float | None, assay.between(-20, 120, unit="degF"), assay.nulls(max=0.02, severity="warn")]
-    wind_speed: Annotated[float | None, assay.between(0, 100, unit="mph"), assay.nulls(max=0.02, severity="warn")]
-    precip: Annotated[float | None, assay.between(0, 5, unit="in"), assay.nulls(max=0.02, severity="warn")]
-    pressure: Annotated[float | None, assay.between(900, 1100, unit="hPa"), assay.nulls(max=0.25)]
-    visib: Annotated[float | None, assay.between(0, 10, unit="mi"), assay.nulls(max=0.02, severity="warn")]
+    temp: Annotated[float | None, assay.between(-20, 120, unit="degF"), assay.nulls(max=0.002, severity="warn")]
+    wind_speed: Annotated[float | None, assay.between(0, 100, unit="mph")]
+    precip: Annotated[float | None, assay.between(0, 5, unit="in")]
+    pressure: Annotated[float | None, assay.between(900, 1100, unit="hPa"), assay.nulls(max=0.30)]
+    visib: Annotated[float | None, assay.between(0, 10, unit="mi")]
 
 
 class Late(assay.Record):

@@ -104,11 +104,11 @@ def test_nulls_count_nan_and_only_a_larger_share_breaks_the_rule() -> None:
     assert only(table, col("x").nulls(max=0.5)).status == "pass"
     result = only(table, col("x").nulls(max=0.4))
     assert (result.message, result.failing, result.observed) == (
-        "50 % missing, at most 40 % expected",
+        "missing in 2 of 4 rows (50 %), at most 40 % expected",
         2,
         "50 % missing",
     )
-    assert result.worst == ()
+    assert [row.row for row in result.worst] == [1, 2]
     assert [row.row for row in only(table, col("x").nulls()).worst] == [1, 2]
 
 

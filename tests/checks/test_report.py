@@ -91,7 +91,9 @@ def test_what_people_see(tmp_path) -> None:
         "data/weather   10 rows in 2 files   11 checks: 1 failed, 1 warned, 9 passed",
         "FAIL  wind_speed   1 of 10 rows outside 0 to 100 mph   worst 1,049",
         "      row 2  station=b2  time=2013-02-12T12:00:00Z  wind_speed=1049.0   b.parquet",
-        "WARN  wind_gust    80 % missing, at most 50 % expected",
+        "WARN  wind_gust    missing in 8 of 10 rows (80 %), at most 50 % expected",
+        "      row 0  station=a0  time=2013-02-12T12:00:00Z  wind_gust=missing   a.parquet",
+        "      ... and 7 more",
         "Mend the rows (counted from 0), or widen the rule in the contract: Weather.wind_speed,",
         "Weather.wind_gust",
     ]

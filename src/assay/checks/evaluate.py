@@ -20,6 +20,7 @@ from assay.checks.words import plain
 from assay.contract import Record
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput
+from assay.store.duck import connect
 
 Rules = Checks | Rule | Column | type[Record]
 
@@ -68,8 +69,7 @@ def _together(rules: Rules | Sequence[Rules], fresh: str | timedelta | None) -> 
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False})
-    connection.execute("SET TimeZone = 'UTC'")
+    connection = connect()
     # A Parquet footer's statistics leave NaN out, and by them DuckDB takes isnan(x) to be false without reading x.
     connection.execute("SET disabled_optimizers = 'statistics_propagation'")
     return connection

@@ -87,7 +87,8 @@ def _of(failing: int, total: int) -> str:
 def _nulls(rule: Nulls, failing: int, total: int) -> Finding:
     part = failing / total if total else 0.0
     observed = f"{share(part, rule.max)} missing"
-    message = f"{observed}, at most {share(rule.max)} expected" if rule.max else f"missing in {_of(failing, total)}"
+    allowed = f" ({share(part, rule.max)}), at most {share(rule.max)} expected" if rule.max else ""
+    message = f"missing in {_of(failing, total)}{allowed}"
     return Finding(part > rule.max, observed, message, failing)
 
 

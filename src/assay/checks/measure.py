@@ -65,7 +65,7 @@ def measure(rule: Rule, kind: Kind | None, now: datetime) -> Measure:
     match rule:
         case Nulls():
             breaks = f"{column} IS NULL"
-            return Measure({"failing": f"count(*) - count({column})"}, "" if rule.max else breaks)
+            return Measure({"failing": f"count(*) - count({column})"}, breaks)
         case Between():
             return _between(rule, column, whole=kind == "whole")
         case IsIn():

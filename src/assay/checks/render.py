@@ -59,8 +59,10 @@ def _name(result: Result) -> str:
 def _broken(result: Result, name_width: int, width: int, *, name_file: bool) -> Iterator[str]:
     line = f"{result.status.upper()}  {_name(result):<{name_width}}   {result.message}"
     yield from wrap(line, width, subsequent_indent=_INDENT)
-    for row in result.worst:
+    # Of missing values no row is worse than another: one shows what such rows look like.
+    shown = result.worst[:1] if result.rule == "nulls" else result.worst
+    for row in shown:
         text = row.text(name_file=name_file)
         yield from wrap(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT + "  ")
-    if result.worst and result.failing > len(result.worst):
-        yield f"{_INDENT}... and {number(result.failing - len(result.worst))} more"
+    if shown and result.failing > len(shown):
+        yield f"{_INDENT}... and {number(result.failing - len(shown))} more"

@@ -30,7 +30,9 @@ def demo() -> None:
 
 @demo.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="flights")
-@click.option("--fresh", is_flag=True, help="Begin again in a folder that holds the demo: its data and state are made new.")
+@click.option(
+    "--fresh", is_flag=True, help="Begin again in a folder that holds the demo: its data and state are made new."
+)
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the terminal into this file.")
 def flights(folder: Path, fresh: bool, svg: Path | None) -> None:
     r"""A year of real flights from New York: check, train weekly, bless, serve, log, compare.
@@ -89,7 +91,9 @@ class Show:
                 self.console.print(Text.from_ansi(written.decode()))
                 self.console.file = kept
         if (code := process.wait()) > 1:
-            raise Unavailable(f"assay {' '.join(arguments)} ended with exit code {code}", do="Its message stands above.")
+            raise Unavailable(
+                f"assay {' '.join(arguments)} ended with exit code {code}", do="Its message stands above."
+            )
         return code
 
     def echo(self, *arguments: str, after: str = "") -> None:
@@ -105,11 +109,13 @@ class Show:
 
     def end(self, seconds: float) -> None:
         """What to type next."""
-        self.say(f"Done in {seconds:.0f} s. Yours to look at; change a feature or the policy in flights.py and run it again:")
+        self.say(
+            f"Done in {seconds:.0f} s. Yours to look at; change a feature or the policy in flights.py and run it again:"
+        )
         for line in (
             f"cd {self.folder}",
             "assay ledger flight-delay --last 4",
-            "assay sql \"SELECT part, avg(label) FROM trained.flight_delay GROUP BY part\"",
+            'assay sql "SELECT part, avg(label) FROM trained.flight_delay GROUP BY part"',
             f"assay run flights:weekly --asof {DAY}T06:00-05:00 --set leaves=63 --again",
         ):
             self.console.print(f"  {line}", markup=False)
@@ -160,7 +166,9 @@ def _write_project(show: Show, folder: Path, *, fresh: bool) -> None:
     script = folder / "flights.py"
     if folder.exists() and any(folder.iterdir()):
         if not (fresh and script.exists()):
-            raise BadInput(f"{folder} is not empty", do="Name another folder, or begin again in a folder of the demo: --fresh")
+            raise BadInput(
+                f"{folder} is not empty", do="Name another folder, or begin again in a folder of the demo: --fresh"
+            )
         for made in ("data", ".assay"):
             shutil.rmtree(folder / made, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,16 @@
 """`assay skew`."""
 
+from typing import TYPE_CHECKING
+
 import click
 from rich.console import Console
 from rich.text import Text
 
 from assay.cli.command import command, console, print_json
 from assay.store import Store
+
+if TYPE_CHECKING:
+    from assay.skew import SkewReport
 
 SHOWN_EXAMPLES = 3
 WHAT = {
@@ -39,10 +44,7 @@ def skew(store: Store, model: str, since: str, table: str | None, exact: bool, a
     return 0 if report.clean else 1
 
 
-def _show(shown: Console, report: object) -> None:
-    from assay.skew import SkewReport
-
-    assert isinstance(report, SkewReport)  # noqa: S101 - the heavy import above is only for the type
+def _show(shown: Console, report: "SkewReport") -> None:
     versions = ", ".join(map(str, report.versions))
     head = f"{report.model}  {report.rows:,} served rows, version {versions}"
     known = (
