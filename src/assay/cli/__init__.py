@@ -3,6 +3,8 @@
 import importlib
 import logging
 import sys
+from pathlib import Path
+from traceback import extract_tb
 
 import click
 
@@ -77,7 +79,18 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
-        logging.getLogger("assay").info("a fault of ours", exc_info=True)
+        logging.getLogger("assay").info("ended by an exception", exc_info=True)
         click.echo(f"assay: {type(error).__name__}: {error}", err=True)
-        click.echo("  The traceback is in the newest file of .assay/logs.", err=True)
+        for line in (_place(error), "The traceback is in the newest file of .assay/logs."):
+            click.echo(f"  {line}", err=True)
         sys.exit(3)
+
+
+def _place(error: Exception) -> str:
+    """Where the user's own code was, so that they need not read our frames to find it."""
+    ours = str(Path(__file__).parents[1])
+    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
+    own = [frame for frame in frames if not any(part in frame.filename for part in ("site-packages", sys.base_prefix, "<"))]
+    if not own:
+        return "This is a fault of Assay."
+    return f"in {own[-1].filename}, line {own[-1].lineno}: {own[-1].line}"

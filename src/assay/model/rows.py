@@ -1,6 +1,8 @@
 """Reads the user's table, by event time."""
 
 from datetime import date, datetime, timedelta
+from functools import reduce
+from operator import and_
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,17 +35,16 @@ def read(
     if not path.exists():
         raise NotFound(f"there is no table {table} in {current().home.project}")
     try:
-        data = ds.dataset(
-            path, format="parquet", partitioning=ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive")
-        )
+        by_day = any(path.glob("day=*"))
+        days = ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive") if by_day else None
+        data = ds.dataset(path, format="parquet", partitioning=days)
         _need_time(data.schema, time, str(table))
-        rows = data.to_table(filter=_between(data.schema, time, start, end))
+        rows = data.to_table(filter=_between(data.schema.field(time), start, end, by_day=by_day))
     except (pa.ArrowInvalid, OSError) as error:
         raise Unavailable(
             f"{table} can't be read: {error}", do="Write the file again; it is no whole Parquet file."
         ) from None
-    rows = rows.drop_columns([name for name in ("day",) if name in rows.column_names])
-    return rows.sort_by(time)
+    return (rows.drop_columns(["day"]) if by_day else rows).sort_by(time)
 
 
 def _need_time(schema: pa.Schema, time: str, table: str) -> None:
@@ -59,16 +60,12 @@ def _need_time(schema: pa.Schema, time: str, table: str) -> None:
         )
 
 
-def _between(schema: pa.Schema, time: str, start: datetime | None, end: datetime | None) -> ds.Expression | None:
+def _between(time: pa.Field, start: datetime | None, end: datetime | None, *, by_day: bool) -> ds.Expression | None:
     found: list[ds.Expression] = []
-    by_day = "day" in schema.names and pa.types.is_string(schema.field("day").type)
     if start is not None:
-        found.append(ds.field(time) >= pa.scalar(start, schema.field(time).type))
+        found.append(ds.field(time.name) >= pa.scalar(start, time.type))
         found += [ds.field("day") >= f"{start:%Y-%m-%d}"] if by_day else []
     if end is not None:
-        found.append(ds.field(time) < pa.scalar(end, schema.field(time).type))
+        found.append(ds.field(time.name) < pa.scalar(end, time.type))
         found += [ds.field("day") <= f"{end:%Y-%m-%d}"] if by_day else []
-    whole: ds.Expression | None = None
-    for part in found:
-        whole = part if whole is None else whole & part
-    return whole
+    return reduce(and_, found) if found else None

@@ -32,8 +32,8 @@ def serve(
 
     Raises `NotFound` for an unknown model, `Unavailable` when the port is taken.
     """
-    listener = listen(host, port)
     app = App(open_served(store, champion(store, model), rotate_s=rotate_s))
+    listener = listen(host, port)
     stop = threading.Event()
     keeper = threading.Thread(target=_keep, args=(store, model, app, rotate_s, stop), name="keeper", daemon=True)
     drainer = start_drainer(store)

@@ -1,214 +1,260 @@
-"""Shapes of numbers: units, ratios, offsets, rounding."""
+"""Shapes of wrong numbers: ratios, units, offsets, roundings. Pure functions from evidence to a shape or None."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
-from assay.contract.columns import Array
-from assay.skew.compare import FLOAT32, Mask, Shape
-from assay.skew.evidence import SHARE, Evidence, convincing
-from assay.skew.units import Conversion, conversions, nearest, question
+from assay.skew.evidence import FEWEST, Array, Evidence, Finder, Mask, Shape, beats_chance, most_alike, spread
+from assay.skew.units import Conversion, conversions
 
-#: Ratios this near are one ratio: float32 and constants written with six digits both stay below.
-SAME_RATIO = 1e-5
-#: A fit that proves itself only by its rows must explain nearly all of them.
-MOST = 0.8
-#: Modulus and smallest value of cyclic numbers: weekday, ISO weekday, month, hour, minute, compass.
-_CYCLES = ((7, 0), (7, 1), (12, 1), (24, 0), (60, 0), (360, 0))
-_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "log1p": np.log1p,
-    "log": np.log,
-    "log10": np.log10,
-    "expm1": np.expm1,
-    "exp": np.exp,
-    "sqrt": np.sqrt,
-}
-_ROUNDINGS: dict[str, Callable[[Array], Array]] = {"rounded": np.round, "cut": np.trunc, "rounded down": np.floor}
-_PLACES = {
-    1.0: "whole numbers",
-    0.1: "1 decimal",
-    0.01: "2 decimals",
-    0.001: "3 decimals",
-    10.0: "tens",
-    100.0: "hundreds",
-}
+Follows = Callable[[Conversion, Array, Array], Mask]
+
+CYCLES = (7, 24, 12, 60)  # weekdays, hours, months, minutes
+EXACT = 1e-5  # relative; wide enough for float32 and for factors written with six digits
+_FLOAT32 = 2.0**-23
 
 
-def known_unit(rows: Evidence) -> Shape | None:
-    """A conversion of the table of units, like miles to kilometres."""
-    found = [
-        (conversion, hit) for conversion in conversions(rows.unit) if (hit := _converted(rows, conversion)) is not None
-    ]
-    if not found:
+def known_unit(evidence: Evidence) -> Shape | None:
+    """A ratio that converts one unit to another."""
+    found = _converted(evidence, _ratios(evidence.unit))
+    if found is None:
         return None
-    conversion, hit = max(found, key=lambda pair: int(pair[1].sum()))
-    return _unit_shape(rows, conversion, hit, str(conversion))
+    conversion, rows = found
+    return Shape("unit", f"ratio {conversion.factor:.7g}: {conversion.words}?", rows, conversion.factor)
 
 
-def _converted(rows: Evidence, conversion: Conversion) -> Mask | None:
-    predicted = conversion.apply(rows.expected)
-    # Near zero, what float32 leaves of the sum is small against its terms only.
-    within = SAME_RATIO * np.abs(predicted) + 1e-6 * np.abs(rows.expected * conversion.factor)
-    if rows.unit is None and not conversion.distinctive:
-        return convincing(rows, predicted, within)
-    hit = (np.abs(rows.served - predicted) <= within) & (rows.expected != 0 if not conversion.offset else True)
-    count = int(hit.sum())
-    return hit if count and count >= SHARE * rows.both.sum() else None
-
-
-def _unit_shape(rows: Evidence, conversion: Conversion, hit: Mask, formula: str) -> Shape:
-    parameters = {"source": conversion.source, "target": conversion.target, "ratio": conversion.factor}
-    return Shape("unit", f"{formula}: {question(conversion, rows.unit)}", hit, parameters)
-
-
-def rounded_unit(rows: Evidence) -> Shape | None:
-    """A conversion of the declared unit, rounded to 0, 1 or 2 decimals on its way."""
-    for conversion in conversions(rows.unit) if rows.unit else ():
-        for step in (0.01, 0.1, 1.0):
-            if not np.allclose(
-                rows.served[rows.both], _to_step(rows.served[rows.both], step, np.round), rtol=FLOAT32, atol=0
-            ):
-                continue
-            hit = convincing(rows, conversion.apply(rows.expected), step * 0.5001, share=MOST)
-            if hit is not None:
-                return _unit_shape(rows, conversion, hit, f"{conversion}, rounded to {_PLACES[step]}")
-    return None
-
-
-def ratio(rows: Evidence) -> Shape | None:
-    """A constant ratio of served to expected."""
-    usable = (
-        rows.both & (rows.expected != 0) & (rows.served != 0) & np.isfinite(rows.expected) & np.isfinite(rows.served)
-    )
-    if not usable.any():
+def known_affine(evidence: Evidence) -> Shape | None:
+    """A conversion between scales of temperature."""
+    found = _converted(evidence, [way for way in conversions(evidence.unit) if way.shift])
+    if found is None:
         return None
-    ratios = rows.served[usable] / rows.expected[usable]
-    factor = _mode(ratios, 2 * SAME_RATIO * np.abs(ratios))
-    if abs(factor - 1) < 2 * SAME_RATIO:
+    conversion, rows = found
+    return Shape("unit", f"{conversion.words}?", rows, conversion.factor)
+
+
+def rounded_unit(evidence: Evidence) -> Shape | None:
+    """A conversion rounded to whole numbers; only in nearly all rows, for it is easily met by chance."""
+    numbers = _numbers(evidence)
+    if numbers is None or not _whole(numbers[1]):
         return None
-    hit = convincing(rows, factor * rows.expected, SAME_RATIO * np.abs(rows.served))
-    if hit is None:
+    expected, served, present = numbers
+    telling = bool(np.median(np.abs(served)) >= 50)  # large enough to tell one factor from another
+    ways = [way for way in conversions(evidence.unit) if telling or evidence.unit in way.units]
+    if not ways:
         return None
-    if conversion := nearest(factor, rows.unit):
-        return _unit_shape(rows, conversion, hit, f"ratio {factor:.7g}")
-    flipped = abs(factor + 1) < SAME_RATIO
+    best = _best(ways, expected, served, _follows_rounded)
+    mask = _follows_rounded(best, expected, served)
+    if mask.mean() < 0.9 or not beats_chance(partial(_by_best, ways, _follows_rounded), expected, served):
+        return None
+    ratio = f"ratio {best.factor:.7g}, " if best.shift == 0 else ""
+    return Shape("unit", f"{ratio}rounded: {best.words}?", spread(mask, present), best.factor)
+
+
+def ratio(evidence: Evidence) -> Shape | None:
+    """A constant ratio in no table, or a changed sign."""
+    found = _found(evidence, _same_ratio)
+    if found is None:
+        return None
+    value = float(np.median(evidence.served[found] / evidence.expected[found]))
+    sentence = "ratio -1: sign changed" if abs(value + 1) <= EXACT else f"ratio {_tidy(value)}"
+    return Shape("ratio", sentence, found, value)
+
+
+def offset(evidence: Evidence) -> Shape | None:
+    """A constant offset."""
+    found = _found(evidence, _same_offset)
+    if found is None:
+        return None
+    value = float(np.median(_floats(evidence.served[found]) - _floats(evidence.expected[found])))
+    return Shape("offset", f"offset {_tidy(value, '+')}", found, value)
+
+
+def modular_offset(evidence: Evidence) -> Shape | None:
+    """A constant offset of numbers that wrap: weekdays, hours, months, minutes."""
+    shapes = [shape for cycle in CYCLES if (shape := _wrapped(evidence, cycle)) is not None]
+    return max(shapes, key=lambda shape: int(shape.explained.sum()), default=None)
+
+
+def rounding(evidence: Evidence) -> Shape | None:
+    """Numbers rounded or cut to some decimals; rounding to float32 is no difference and never comes here."""
+    numbers = _numbers(evidence)
+    if numbers is None:
+        return None
+    expected, served, present = numbers
+    finders = [(partial(how, decimals), words, decimals) for decimals in range(7) for how, words in _ROUNDINGS]
+    find, words, decimals = max(finders, key=lambda way: int(way[0](expected, served).sum()))
+    mask = find(expected, served)
+    if len(np.unique(expected[mask])) < FEWEST or not beats_chance(find, expected, served):
+        return None
+    to = "whole numbers" if decimals == 0 else f"{decimals} decimal{'s' if decimals > 1 else ''}"
+    return Shape("rounding", f"{words} to {to}", spread(mask, present), decimals)
+
+
+def line(evidence: Evidence) -> Shape | None:
+    """A straight line of no known meaning, exact for five expected values or more and for most of the rows."""
+    numbers = _numbers(evidence)
+    if numbers is None:
+        return None
+    expected, served, present = numbers
+    fit = _through(expected, served)
+    if fit is None:
+        return None
+    slope, start = fit
+    find: Finder = partial(_on_line, factor=slope, start=start)
+    mask = find(expected, served)
+    if mask.mean() < 0.8 or len(np.unique(expected[mask])) < 5 or not beats_chance(find, expected, served):
+        return None
     return Shape(
-        "sign" if flipped else "ratio", "sign flipped" if flipped else f"ratio {factor:.7g}", hit, {"ratio": factor}
+        "line", f"served = {_tidy(slope)} * expected {_tidy(start, '+')}", spread(mask, present), (slope, start)
     )
 
 
-def offset(rows: Evidence) -> Shape | None:
-    """A constant number added."""
-    usable = rows.both & np.isfinite(rows.expected) & np.isfinite(rows.served)
-    if not usable.any():
+def _ratios(unit: str | None) -> list[Conversion]:
+    return [way for way in conversions(unit) if way.shift == 0]
+
+
+def _converted(evidence: Evidence, ways: Sequence[Conversion]) -> tuple[Conversion, Mask] | None:
+    numbers = _numbers(evidence)
+    if numbers is None:
         return None
-    within = 1e-6 * np.maximum(np.abs(rows.expected), np.abs(rows.served)) + 1e-12
-    typical = float(np.median(within[usable]))
-    added = _mode((rows.served - rows.expected)[usable], np.full(int(usable.sum()), 2 * typical))
-    if abs(added) <= 2 * typical:
+    expected, served, present = numbers
+    best = _best(ways, expected, served, _follows)
+    mask = _follows(best, expected, served)
+    hits = int(mask.sum())
+    if 0 < hits < FEWEST:
+        sure = (_unmistakable(best) or evidence.unit in best.units) and hits * 2 >= len(evidence)
+    else:
+        sure = beats_chance(partial(_by_best, ways, _follows), expected, served)
+    return (best, spread(mask, present)) if sure else None
+
+
+def _best(ways: Sequence[Conversion], expected: Array, served: Array, how: Follows) -> Conversion:
+    """The conversion that explains most rows; of equal ones the first, which is of the declared unit."""
+    return max(ways, key=lambda way: int(how(way, expected, served).sum()))
+
+
+def _by_best(ways: Sequence[Conversion], how: Follows, expected: Array, served: Array) -> Mask:
+    return how(_best(ways, expected, served, how), expected, served)
+
+
+def _unmistakable(way: Conversion) -> bool:
+    """Whether the factor is too odd to come about between round numbers."""
+    plain = float(Fraction(way.factor).limit_denominator(100))
+    return way.shift == 0 and abs(plain - way.factor) > EXACT * way.factor
+
+
+def _follows(way: Conversion, expected: Array, served: Array) -> Mask:
+    return _on_line(expected, served, way.factor, way.shift)
+
+
+def _follows_rounded(way: Conversion, expected: Array, served: Array) -> Mask:
+    converted = expected * way.factor + way.shift
+    return ((np.round(converted) == served) | (np.trunc(converted) == served)) & (served != expected)
+
+
+def _on_line(expected: Array, served: Array, factor: float, start: float) -> Mask:
+    """Rows where `served = factor * expected + start`, up to rounding of the terms to float32, and not `expected`."""
+    terms = np.abs(factor * expected) + abs(start)
+    near = np.abs(factor * expected + start - served) <= EXACT * np.abs(served) + 2 * _FLOAT32 * terms
+    return near & (np.abs(served - expected) > EXACT * np.abs(expected)) & ((served != 0) | (start != 0))
+
+
+def _numbers(evidence: Evidence) -> tuple[Array, Array, Mask] | None:
+    """Both sides as float64 where neither is missing, and where that is; None when there are no numbers."""
+    if evidence.expected.dtype.kind not in "biuf" or evidence.served.dtype.kind not in "biuf":
         return None
-    hit = convincing(rows, rows.expected + added, within)
-    return None if hit is None else Shape("offset", f"offset {added:+.7g}", hit, {"offset": added})
+    present = evidence.present & np.isfinite(_floats(evidence.expected)) & np.isfinite(_floats(evidence.served))
+    return (_floats(evidence.expected)[present], _floats(evidence.served)[present], present) if present.any() else None
 
 
-def cyclic_offset(rows: Evidence) -> Shape | None:
-    """A constant added to a cyclic number, like a weekday, where some rows wrapped around."""
-    expected, served = rows.expected[rows.both], rows.served[rows.both]
-    whole = bool(np.all(expected % 1 == 0) and np.all(served % 1 == 0)) and len(expected) > 0
-    found = [shape for modulus, first in _CYCLES if whole and (shape := _wrapped(rows, modulus, first))]
-    return max(found, key=lambda shape: shape.rows, default=None)
+def _floats(column: Array) -> Array:
+    return column.astype(np.float64)
 
 
-def _wrapped(rows: Evidence, modulus: int, first: int) -> Shape | None:
-    expected, served = rows.expected[rows.both] - first, rows.served[rows.both] - first
-    if min(expected.min(), served.min()) < 0 or max(expected.max(), served.max()) >= modulus:
+def _whole(numbers: Array) -> bool:
+    return np.array_equal(numbers, np.trunc(numbers))
+
+
+def _found(evidence: Evidence, find: Finder) -> Mask | None:
+    """The rows a finder explains, when they are enough, of two expected values or more, and no work of chance."""
+    numbers = _numbers(evidence)
+    if numbers is None:
         return None
-    step = int(np.bincount(((served - expected) % modulus).astype(np.int64)).argmax())
-    differences = served - expected
-    if not (np.any(differences == step) and np.any(differences == step - modulus)):
+    expected, served, present = numbers
+    mask = find(expected, served)
+    if len(np.unique(expected[mask])) < 2 or not beats_chance(find, expected, served):
         return None
-    hit = convincing(rows, (rows.expected - first + step) % modulus + first, 0.0)
-    signed = step - modulus if step > modulus / 2 else step
-    zone = ": time zone?" if modulus == 24 else ""
-    parameters = {"offset": signed, "modulus": modulus}
-    return None if hit is None else Shape("cycle", f"offset {signed:+d} modulo {modulus}{zone}", hit, parameters)
+    return spread(mask, present)
 
 
-def rounding(rows: Evidence) -> Shape | None:
-    """Digits cut off or rounded away; float32 shows only where it counts as a difference."""
-    if rows.exact:
-        with np.errstate(over="ignore"):
-            hit = rows.served == rows.expected.astype(np.float32)
-        if hit.sum() >= SHARE * rows.both.sum() and hit.any():
-            return Shape("rounding", "rounded to float32", hit, {"digits": "float32"})
-    found = list(_roundings(rows))
-    return max(found, key=lambda shape: shape.rows, default=None)
+def _same_ratio(expected: Array, served: Array) -> Mask:
+    usable = (expected != 0) & (served != 0) & (np.abs(served - expected) > EXACT * np.abs(expected))
+    ratios = served[usable] / expected[usable]
+    return spread(most_alike(ratios, 2 * EXACT * np.abs(ratios)), usable)
 
 
-def _roundings(rows: Evidence) -> Iterator[Shape]:
-    for step, places in _PLACES.items():
-        for word, function in _ROUNDINGS.items():
-            predicted = _to_step(rows.expected, step, function)
-            hit = convincing(rows, predicted, FLOAT32 * np.abs(predicted), share=MOST)
-            if hit is not None:
-                yield Shape("rounding", f"{word} to {places}", hit, {"step": step})
+def _same_offset(expected: Array, served: Array) -> Mask:
+    apart = served - expected
+    noise = 2 * _FLOAT32 * np.maximum(np.abs(expected), np.abs(served))
+    usable = np.abs(apart) > 100 * noise
+    return spread(most_alike(apart[usable], noise[usable]), usable)
 
 
-def transformed(rows: Evidence) -> Shape | None:
-    """A function applied, like log1p, or undone."""
-    for name, function in _FUNCTIONS.items():
-        with np.errstate(all="ignore"):
-            predicted = function(rows.expected)
-            within = SAME_RATIO * np.abs(predicted)
-        predicted = np.where(np.isfinite(predicted), predicted, np.nan)
-        hit = convincing(rows, predicted, within, share=MOST)
-        if hit is not None:
-            return Shape("function", f"{name} of the expected value", hit, {"function": name})
-    return None
-
-
-def affine(rows: Evidence) -> Shape | None:
-    """Any straight line, through nearly all rows and five different expected values or more."""
-    usable = np.flatnonzero(rows.both & np.isfinite(rows.expected) & np.isfinite(rows.served))
-    values, first = np.unique(rows.expected[usable], return_index=True)
-    if len(values) < 5:
+def _wrapped(evidence: Evidence, cycle: int) -> Shape | None:
+    numbers = _numbers(evidence)
+    if numbers is None:
         return None
-    anchors = usable[first[np.linspace(0, len(values) - 1, 7).astype(int)]]
-    lines = [line for i, a in enumerate(anchors) for b in anchors[i + 1 :] if (line := _line(rows, a, b))]
-    slope, start = max(lines, key=lambda line: int(_on_line(rows, *line).sum()), default=(0.0, 0.0))
-    hit = convincing(rows, slope * rows.expected + start, _line_width(rows, slope, start), share=MOST)
-    if slope == 0 or hit is None or len(np.unique(rows.expected[hit])) < 5:
+    both = np.concatenate(numbers[:2])
+    if not _whole(both) or both.min() < 0 or both.max() > cycle or both.max() - both.min() >= cycle:
         return None
-    sentence = f"served = {slope:.7g} * expected {'+' if start >= 0 else '-'} {abs(start):.7g}"
-    return Shape("affine", sentence, hit, {"slope": slope, "start": start})
-
-
-def _line(rows: Evidence, a: int, b: int) -> tuple[float, float] | None:
-    run = float(rows.expected[b] - rows.expected[a])
-    if run == 0:
+    found = _found(evidence, partial(_same_step, cycle))
+    if found is None:
         return None
-    slope = float(rows.served[b] - rows.served[a]) / run
-    return slope, float(rows.served[a]) - slope * float(rows.expected[a])
+    apart = np.unique(_floats(evidence.served[found]) - _floats(evidence.expected[found]))
+    if len(apart) != 2:  # the plain offset and the wrapped one
+        return None
+    value = int(min(apart, key=abs))
+    return Shape("offset", f"offset {value:+d} modulo {cycle}", found, value)
 
 
-def _line_width(rows: Evidence, slope: float, start: float) -> Array:
-    return SAME_RATIO * np.minimum(np.abs(slope * rows.expected) + abs(start), np.abs(rows.served) + 1e-6 * abs(start))
+def _same_step(cycle: int, expected: Array, served: Array) -> Mask:
+    steps = (served - expected) % cycle
+    usable = steps != 0
+    return spread(most_alike(steps[usable], np.zeros(int(usable.sum()))), usable)
 
 
-def _on_line(rows: Evidence, slope: float, start: float) -> Mask:
-    return np.abs(slope * rows.expected + start - rows.served) <= _line_width(rows, slope, start)
+def _rounded_to(decimals: int, expected: Array, served: Array) -> Mask:
+    half = 0.5 * 10.0**-decimals
+    return _has_decimals(served, decimals) & (np.abs(expected - served) <= half + 1e-7 * np.abs(expected))
 
 
-def _to_step(values: Array, step: float, function: Callable[[Array], Array]) -> Array:
-    # Dividing by a whole number keeps 0.3 from becoming 0.30000000000000004.
-    per_unit = round(1 / step)
-    return function(values * per_unit) / per_unit if step < 1 else function(values / step) * step
+def _cut_to(decimals: int, expected: Array, served: Array) -> Mask:
+    toward_zero = np.abs(served) <= np.abs(expected) * (1 + _FLOAT32)
+    return _has_decimals(served, decimals) & toward_zero & (np.abs(expected - served) < 10.0**-decimals)
 
 
-def _mode(values: Array, width: Array) -> float:
-    """The middle of the fullest window; `width` is that of a window beginning at each value."""
-    order = np.argsort(values)
-    ordered = values[order]
-    ends = np.searchsorted(ordered, ordered + width[order], "right")
-    start = int(np.argmax(ends - np.arange(len(ordered))))
-    return float(np.median(ordered[start : ends[start]]))
+_ROUNDINGS = ((_rounded_to, "rounded"), (_cut_to, "cut"))
+
+
+def _has_decimals(numbers: Array, decimals: int) -> Mask:
+    steps = numbers * 10.0**decimals
+    return np.abs(steps - np.rint(steps)) <= np.minimum(1e-9 + 1e-7 * np.abs(steps), 0.01)
+
+
+def _through(expected: Array, served: Array) -> tuple[float, float] | None:
+    """Slope and start of the line through most rows: median slope of rows half the column apart (Theil 1950)."""
+    distinct, first = np.unique(expected, return_index=True)
+    half = len(distinct) // 2
+    if len(distinct) < 5:
+        return None
+    values = served[first]
+    slope = float(np.median((values[half:] - values[: len(values) - half]) / (distinct[half:] - distinct[:-half])))
+    start = float(np.median(served - slope * expected))
+    return (slope, start) if abs(slope) > EXACT else None
+
+
+def _tidy(number: float, sign: str = "") -> str:
+    """Seven digits: what survives float32."""
+    return f"{number:{sign}.7g}"

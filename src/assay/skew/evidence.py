@@ -1,160 +1,133 @@
-"""The rows that differ, as the search for a shape sees them, and how sure it must be."""
+"""The rows that differ, what a named shape says of them, and the test that keeps chance out. No I/O."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from math import log
 from typing import Any
 
 import numpy as np
 
-from assay.contract.columns import TEXT, Array
-from assay.skew.compare import Kind, Mask, kind_of, missing
+Array = np.ndarray[Any, np.dtype[Any]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Finder = Callable[[Array, Array], Mask]
 
-#: A shape needs this many rows and different values, unless it can't be mistaken.
-FEW = 3
-#: And this share of the rows that it could explain.
-SHARE = 0.2
-#: And to be so improbable by accident, in nats: e**-6 is one in 400.
-SURPRISE = 6.0
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """When rows happened and where they belong: event times, and text columns of few values, all of shape (n,)."""
-
-    times: Array
-    groups: Mapping[str, Array] = field(default_factory=dict[str, Array])
-
-    def take(self, rows: Array) -> "Moments":
-        """The rows at the given positions, or where a mask is true."""
-        return Moments(self.times[rows], {name: column[rows] for name, column in self.groups.items()})
+FEWEST = 3  # rows that make a shape
+_SAMPLE = 5_000  # rows that decide against chance
+_SHUFFLES = 5
+_UNLIKELY = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The warehouse's rows: `values` by column, aligned with `moments`."""
+    """The warehouse, to find served values that were right at another time.
 
-    moments: Moments
-    values: Mapping[str, Array]
+    `values`, `times` (datetime64[us]) and each of `keys` (texts with few values, such as an airport) have shape (m,);
+    `row_times` and each of `row_keys`, for the rows that are compared, shape (n,).
+    """
 
+    values: Array
+    times: Array
+    row_times: Array
+    keys: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    row_keys: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
-@dataclass(frozen=True, eq=False)
-class Lookup:
-    """Where the values of one column of the differing rows may have come from."""
-
-    history: History
-    column: str
-    #: Of the differing rows.
-    moments: Moments
+    def take(self, rows: Array) -> "History":
+        """The same warehouse for some of the rows."""
+        row_keys = {name: column[rows] for name, column in self.row_keys.items()}
+        return replace(self, row_times=self.row_times[rows], row_keys=row_keys)
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Differing rows of one column, each of shape (n,): numbers as float64, times as datetime64[us], texts as texts."""
+    """The differing rows of one column: expected and served, aligned, of shape (n,)."""
 
+    column: str
     expected: Array
     served: Array
-    kind: Kind
     unit: str | None = None
-    lookup: Lookup | None = None
-    #: True when a rounding to float32 counts as a difference.
-    exact: bool = False
+    history: History | None = None
 
-    @cached_property
-    def both(self) -> Mask:
-        """Rows with a value on both sides."""
-        return ~(missing(self.expected) | missing(self.served))
+    def __len__(self) -> int:
+        return len(self.expected)
 
-    @cached_property
-    def filled(self) -> Mask:
-        """Rows where a missing value was served as one."""
-        return missing(self.expected) & ~missing(self.served)
+    @property
+    def present(self) -> Mask:
+        """Rows in which neither side is missing."""
+        return ~(np.isnan(self.expected) | np.isnan(self.served))
 
-    @cached_property
-    def lost(self) -> Mask:
-        """Rows where a value was served as missing."""
-        return ~missing(self.expected) & missing(self.served)
-
-    def take(self, rows: Mask) -> "Evidence":
-        """The rows where the mask is true."""
-        lookup = self.lookup and replace(self.lookup, moments=self.lookup.moments.take(rows))
-        return replace(self, expected=self.expected[rows], served=self.served[rows], lookup=lookup)
+    def take(self, rows: Array) -> "Evidence":
+        """Some of the rows."""
+        history = self.history.take(rows) if self.history else None
+        return replace(self, expected=self.expected[rows], served=self.served[rows], history=history)
 
 
-_FORMS: dict[Kind, np.dtype[Any]] = {"number": np.dtype(np.float64), "time": np.dtype("datetime64[us]"), "text": TEXT}
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A named fault: the rows it explains, mask of shape (n,), and its parameter (a ratio, an offset, a default)."""
+
+    name: str
+    sentence: str
+    explained: Mask
+    parameter: object = None
 
 
-def normal(column: Array) -> Array:
-    """A column in the form of its kind: float64, datetime64[us] or texts."""
-    return column.astype(_FORMS[kind_of(column)])
+def spread(mask: Mask, rows: Mask) -> Mask:
+    """A mask over the chosen rows as a mask over all."""
+    whole = rows.copy()
+    whole[rows] = mask
+    return whole
 
 
-def evidence(
-    expected: Array, served: Array, *, unit: str | None = None, lookup: Lookup | None = None, exact: bool = False
-) -> Evidence:
-    """The evidence of differing rows in any form that a column may have."""
-    kind = kind_of(expected, served)
-    return Evidence(normal(expected), normal(served), kind, unit, lookup, exact)
+def most_alike(values: Array, width: Array) -> Mask:
+    """The largest group of values that lie within `width` of its lowest; both have shape (n,).
 
-
-def convincing(rows: Evidence, predicted: Array, within: Array | float, *, share: float = SHARE) -> Mask | None:
-    """The rows where the served number is the predicted one, or None when that may be an accident.
-
-    `predicted` and `within` are of shape (n,), NaN where nothing is predicted.
+    >>> most_alike(np.array([5.0, 1.0, 5.1, 9.0]), np.full(4, 0.2)).tolist()
+    [True, False, True, False]
     """
-    with np.errstate(invalid="ignore", over="ignore"):
-        hit = np.abs(rows.served - predicted) <= within
-    count, total = int(hit.sum()), int(rows.both.sum())
-    if count < max(FEW, share * total) or len(np.unique(rows.expected[hit])) < FEW:
-        return None
-    chance = _chance(rows, predicted, within, hit)
-    return hit if surprise(count, total, chance) >= SURPRISE else None
+    mask = np.zeros(len(values), dtype=np.bool_)
+    if len(values):
+        order = np.argsort(values, kind="stable")
+        low = values[order]
+        end = np.searchsorted(low, low + width[order], side="right")
+        first = int(np.argmax(end - np.arange(len(low))))
+        mask[order[first : end[first]]] = True
+    return mask
 
 
-def surprise(count: int, total: int, chance: float) -> float:
-    """How improbable it is, in nats, that `count` or more of `total` rows agree when each does with probability `chance`.
+def shuffled(values: Array, seed: int) -> Array:
+    """The values in another order in which none keeps its place: one random cycle (Sattolo 1986)."""
+    order = np.random.default_rng(seed).permutation(len(values))
+    moved = np.empty_like(values)
+    moved[order] = values[np.roll(order, 1)]
+    return moved
 
-    A bound: the true probability is at most `exp(-surprise)`. Source: Hoeffding (1963), theorem 1.
 
-    >>> round(surprise(4, 4, 1 / 6), 2)
-    7.17
+def beats_chance(find: Finder, expected: Array, served: Array) -> bool:
+    """Whether `find` explains three rows or more, and clearly more than it does with the served values shuffled.
+
+    Clearly is more than twice the best of five shuffles and two more. `find` searches for its parameter each time, so
+    that a search among many is given as many chances. Above 5,000 rows a sample decides.
     """
-    rate = count / total
-    chance = min(max(chance, total**-2), 1.0)
-    if rate <= chance:
-        return 0.0
-    against = (1 - rate) * math.log((1 - rate) / (1 - chance)) if rate < 1 else 0.0
-    return total * (rate * math.log(rate / chance) + against)
+    if int(find(expected, served).sum()) < FEWEST:
+        return False
+    if len(expected) > _SAMPLE:
+        some = np.random.default_rng(0).choice(len(expected), _SAMPLE, replace=False)
+        expected, served = expected[some], served[some]
+    chance = [int(find(expected, shuffled(served, seed)).sum()) for seed in range(_SHUFFLES)]
+    return int(find(expected, served).sum()) > 2 * max(chance) + 2
 
 
-def _chance(rows: Evidence, predicted: Array, within: Array | float, hit: Mask) -> float:
-    """The share of hits when each row is paired with the served value of another row from which it differs."""
-    served = np.sort(rows.served[rows.both])
-    total = len(served)
-    known = rows.both & ~np.isnan(predicted)
-    with np.errstate(invalid="ignore", over="ignore"):
-        low, high = predicted - within, predicted + within
-    hits = _between(served, low[known], high[known]) - int(hit.sum())
-    same = _between(served, rows.expected[rows.both], rows.expected[rows.both])
-    pairs = total * (total - 1) - same
-    return hits / pairs if pairs > 0 else 1.0
+def unlikely(hits: int, tries: int, chance: float) -> bool:
+    """Whether chance can't reach so many hits: the bound of Chernoff (1952) on the binomial tail is below 1e-4.
 
-
-def _between(ordered: Array, low: Array, high: Array) -> int:
-    """How many pairs of an interval and a value within it there are."""
-    return int((np.searchsorted(ordered, high, "right") - np.searchsorted(ordered, low, "left")).sum())
-
-
-def shown(value: Any) -> str:
-    """A value as a sentence shows it.
-
-    >>> shown(0.0), shown(1013.25), shown("UA"), shown("")
-    ('0', '1013.25', 'UA', '""')
+    >>> unlikely(3, 3, 0.01), unlikely(3, 3, 0.5), unlikely(10, 40, 0.2)
+    (True, False, False)
     """
-    if isinstance(value, float):
-        return f"{value:.7g}"
-    if isinstance(value, np.datetime64):
-        return f"{np.datetime_as_string(value, unit='s')}Z"
-    text = str(value)
-    return text if text and text == text.strip() else f'"{text}"'
+    share = hits / tries if tries else 0.0
+    if share <= chance:
+        return False
+    chance = max(chance, 1e-3)
+    exponent = share * log(share / chance)
+    if share < 1:
+        exponent += (1 - share) * log((1 - share) / (1 - chance))
+    return -tries * exponent < log(_UNLIKELY)

@@ -1,129 +1,138 @@
-"""The shape of a stale look-up: a value that was right some time before."""
+"""Stale look-ups: the served value was right at another time, for the same place. Pure functions, no I/O."""
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
-from assay.contract.columns import Array
-from assay.skew.compare import Mask, Shape, differing
-from assay.skew.evidence import FEW, SURPRISE, Evidence, Lookup, normal, surprise
+from assay.skew.evidence import FEWEST, Array, Evidence, History, Mask, Shape, shuffled, unlikely
 
-_HOURS = (1, 2, 3, 6, 12, 24, 48, 72, 168, 336, 672)
-_HOUR_US = 3_600_000_000
-#: A row of the warehouse this near in time speaks for the moment (for lags of an hour, half of it).
-_NEAR_US = _HOUR_US
-#: The share of the rows with a known past that must have its value.
-_AGREE = 0.9
-_ROLLS = 8
+HOUR = 3_600_000_000  # microseconds
+#: Hours before the event time, nearest first; below zero is after it, which a clock that runs ahead would fetch.
+LAGS_H = (*chain.from_iterable((hours, -hours) for hours in range(1, 15)), 24, -24, 48, 72, 168)
+NEAR = HOUR // 2
+LEAST_SHARE = 0.9
+_FLOAT32 = 2.0**-23
+_SAMPLE = 2_000
+_MOST_PLACES = 1_000  # a key with more values than that is no place but a name of the row
 
 
-@dataclass(frozen=True, eq=False)
-class _Past:
-    """The warehouse's values just before and just after each row's event time minus a lag."""
+@dataclass(frozen=True)
+class _Index:
+    """The history sorted by place and time; both are one integer, `place * span + time`."""
 
-    hours: int
-    group: str
-    known: Mask
-    agrees: Mask
-    neighbours: tuple[tuple[Array, Mask], ...]
+    at: Array
+    values: Array
+    row_at: Array
+    place: str
+
+    def take(self, rows: Array) -> "_Index":
+        return replace(self, row_at=self.row_at[rows])
+
+
+@dataclass(frozen=True)
+class _Match:
+    """How many of the rows with a value at this lag were served just that value."""
+
+    index: _Index
+    lag_h: int
+    hits: int
+    tries: int
 
     @property
-    def rate(self) -> float:
-        return int(self.agrees.sum()) / max(1, int(self.known.sum()))
+    def share(self) -> float:
+        return self.hits / self.tries if self.tries else 0.0
 
 
-def stale(rows: Evidence) -> Shape | None:
-    """The value of a whole lag before, at the same place: the look-up table was not refreshed."""
-    pasts = list(_pasts(rows))
-    best = max(pasts, key=lambda past: int(past.agrees.sum()), default=None)
-    if best is None or best.rate < _AGREE or best.known.sum() < max(FEW, 0.5 * len(rows.expected)):
+def stale_lookup(evidence: Evidence) -> Shape | None:
+    """The value of so many hours before, of the same place, in nearly all rows and far above chance.
+
+    Chance is what shuffled rows reach at the same lag, or what the other lags reach in the middle, whichever is more:
+    so a column that changes slowly or seldom is not named.
+    """
+    if evidence.history is None or len(evidence) < FEWEST or evidence.expected.dtype != evidence.history.values.dtype:
         return None
-    others = [past.rate for past in pasts if past.hours != best.hours]
-    chance = max(_shuffled(rows, best), *others)
-    needed = SURPRISE + math.log(len(pasts))
-    if surprise(int(best.agrees.sum()), int(best.known.sum()), chance) < needed:
+    some = np.unique(np.linspace(0, len(evidence) - 1, min(len(evidence), _SAMPLE)).astype(np.int64))
+    best: _Match | None = None
+    for index in _indexes(evidence.history):
+        match = _best_lag(index.take(some), evidence.served[some])
+        if match is not None and (best is None or match.hits > best.hits):
+            best = replace(match, index=index)
+    if best is None:
         return None
-    place = f" (same {best.group})" if best.group else ""
-    lag = f"{best.hours} h" if best.hours <= 48 else f"{best.hours // 24} days"
-    parameters = {"hours": best.hours, "group": best.group, "chance": chance}
-    return Shape("stale", f"the value of {lag} before{place}: stale look-up?", best.agrees, parameters)
+    explained = _hits(best.index, best.lag_h, evidence.served)[1]
+    same = f" (same {best.index.place})" if best.index.place else ""
+    return Shape("stale", f"the value of {_words(best.lag_h)}{same}: {_cause(best.lag_h)}?", explained, best.lag_h)
 
 
-def _pasts(rows: Evidence) -> Iterator[_Past]:
-    lookup = rows.lookup
-    if lookup is None or np.isnat(lookup.history.moments.times).all():
-        return
-    for group in ("", *(name for name in lookup.moments.groups if name in lookup.history.moments.groups)):
-        timeline = _Timeline.of(lookup, group)
-        for hours in _HOURS:
-            neighbours = timeline.around(hours)
-            known = np.logical_or.reduce([near for _, near in neighbours])
-            yield _Past(hours, group, known, _agrees(rows.served, neighbours), neighbours)
+def _best_lag(index: _Index, served: Array) -> _Match | None:
+    matches = [_match(index, lag, served) for lag in LAGS_H]
+    best = max(matches, key=lambda match: match.hits)
+    if best.hits < FEWEST or best.share < LEAST_SHARE:
+        return None
+    others = [match.share for match in matches if match is not best and match.tries]
+    by_luck = [_match(index, best.lag_h, shuffled(served, seed)).share for seed in range(3)]
+    chance = max([*by_luck, float(np.median(others)) if others else 0.0])
+    return best if unlikely(best.hits, best.tries, max(chance, 0.01)) else None
 
 
-def _agrees(served: Array, neighbours: tuple[tuple[Array, Mask], ...]) -> Mask:
-    return np.logical_or.reduce([near & ~differing(values, served) for values, near in neighbours])
+def _match(index: _Index, lag_h: int, served: Array) -> _Match:
+    exists, hits = _hits(index, lag_h, served)
+    return _Match(index, lag_h, int(hits.sum()), int(exists.sum()))
 
 
-def _shuffled(rows: Evidence, past: _Past) -> float:
-    """The rate of agreement with the served values of other rows, from which the expected value differs."""
-    size = len(rows.served)
-    agreed = compared = 0
-    for turn in range(1, _ROLLS + 1):
-        served = np.roll(rows.served, max(1, size * turn // (_ROLLS + 1)))
-        fair = past.known & differing(rows.expected, served)
-        agreed += int((fair & _agrees(served, past.neighbours)).sum())
-        compared += int(fair.sum())
-    return agreed / compared if compared else 1.0
+def _hits(index: _Index, lag_h: int, served: Array) -> tuple[Mask, Mask]:
+    """Rows with a value within half an hour of the lag, and rows served the nearest one before or after it."""
+    wanted = index.row_at - lag_h * HOUR
+    exists = hits = np.zeros(len(served), dtype=np.bool_)
+    for near in (np.searchsorted(index.at, wanted, "right") - 1, np.searchsorted(index.at, wanted, "left")):
+        at = np.clip(near, 0, len(index.at) - 1)
+        there = np.abs(index.at[at] - wanted) <= NEAR
+        exists = exists | there
+        hits = hits | (there & _same(index.values[at], served))
+    return exists, hits
 
 
-@dataclass(frozen=True, eq=False)
-class _Timeline:
-    """The warehouse's values in the order of place and time, and the differing rows on the same scale."""
-
-    #: Place and time as one ascending integer.
-    order: Array
-    values: Array
-    #: Of the differing rows.
-    at: Array
-
-    @classmethod
-    def of(cls, lookup: Lookup, group: str) -> "_Timeline":
-        """The timeline of one column, apart for each text of `group`, or of all rows when it is empty."""
-        warehouse, moments = lookup.history.moments, lookup.moments
-        dated = ~np.isnat(warehouse.times)
-        past, at = _microseconds(warehouse.times[dated]), _microseconds(moments.times)
-        # Wider than any lag, so that no row reaches into the times of another place.
-        first = int(past.min()) - 2 * _HOURS[-1] * _HOUR_US
-        width = int(past.max()) - first + 2 * _HOURS[-1] * _HOUR_US
-        # Without a time, or out of the warehouse's, a row is put where it is near to nothing.
-        at = np.where(np.isnat(moments.times) | (at < first) | (at > first + width), first, at)
-        order, at = past - first, at - first
-        if group:
-            codes: dict[object, int] = {}
-            order += width * _coded(warehouse.groups[group][dated], codes)
-            at += width * _coded(moments.groups[group], codes)
-        ascending = np.argsort(order, kind="stable")
-        return cls(order[ascending], normal(lookup.history.values[lookup.column])[dated][ascending], at)
-
-    def around(self, hours: int) -> tuple[tuple[Array, Mask], ...]:
-        """The values just before and just after the lag, and whether they are near."""
-        wanted = self.at - hours * _HOUR_US
-        near = min(_NEAR_US, hours * _HOUR_US // 2)
-        after = np.searchsorted(self.order, wanted, "left")
-        found: list[tuple[Array, Mask]] = []
-        for index in (np.searchsorted(self.order, wanted, "right") - 1, after):
-            inside = np.clip(index, 0, len(self.order) - 1)
-            found.append((self.values[inside], np.abs(self.order[inside] - wanted) <= near))
-        return tuple(found)
+def _same(a: Array, b: Array) -> Mask:
+    if a.dtype.kind != "f":
+        return np.asarray(a == b, dtype=np.bool_)
+    return (np.abs(a - b) <= _FLOAT32 * np.abs(b)) | (np.isnan(a) & np.isnan(b))
 
 
-def _microseconds(times: Array) -> Array:
-    return times.astype("datetime64[us]").astype(np.int64)
+def _indexes(history: History) -> Iterable[_Index]:
+    """No key, each key, and all keys together."""
+    names = [name for name in history.keys if name in history.row_keys]
+    groups = [(), *((name,) for name in names), *([tuple(names)] if len(names) > 1 else [])]
+    for group in groups:
+        index = _indexed(history, group)
+        if index is not None:
+            yield index
 
 
-def _coded(texts: Array, codes: dict[object, int]) -> Array:
-    """Texts as small integers; `codes` grows by those not seen before."""
-    return np.array([codes.setdefault(text, len(codes)) for text in texts.tolist()], np.int64)
+def _indexed(history: History, names: tuple[str, ...]) -> _Index | None:
+    places = np.zeros(len(history.times) + len(history.row_times), dtype=np.int64)
+    for name in names:
+        texts = np.concatenate([history.keys[name], history.row_keys[name]])
+        _, codes = np.unique(np.where(np.isnan(texts), "", texts), return_inverse=True)
+        _, places = np.unique(places * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True)
+    times = np.concatenate([history.times, history.row_times]).astype("datetime64[us]")
+    known = ~np.isnan(times)
+    if not known[: len(history.times)].any() or places.max() >= _MOST_PLACES:
+        return None
+    moments = times.astype(np.int64)
+    start = moments[known].min()
+    span = moments[known].max() - start + 4 * max(LAGS_H) * HOUR  # so wide that no lag leads to another place
+    at = np.where(known, places * span + moments - start, -span)  # an unknown time is far from every other
+    past, kept = at[: len(history.times)], np.flatnonzero(known[: len(history.times)])
+    order = kept[np.argsort(past[kept], kind="stable")]
+    return _Index(past[order], history.values[order], at[len(history.times) :], " and ".join(names))
+
+
+def _words(lag_h: int) -> str:
+    hours = abs(lag_h)
+    return f"{hours // 24}d" * (hours > 72) + f"{hours}h" * (hours <= 72) + (" before" if lag_h > 0 else " after")
+
+
+def _cause(lag_h: int) -> str:
+    return "stale look-up" if lag_h > 0 else "a clock that runs ahead"

@@ -35,7 +35,7 @@ def chi_squared_999(freedom: int) -> float:
     Source: Wilson and Hilferty (1931), The Distribution of Chi-Square, PNAS 17.
 
     >>> round(chi_squared_999(9), 1)
-    27.9
+    28.1
     """
     k = max(freedom, 1)
     return k * (1 - 2 / (9 * k) + _NORMAL * (2 / (9 * k)) ** 0.5) ** 3
