@@ -24,7 +24,7 @@ def psi(expected: Array, served: Array) -> tuple[float, float]:
     counts = _text_counts(expected, served) if expected.dtype.kind == "T" else _number_counts(expected, served)
     a, b = (count + 0.5 for count in counts)
     p, q = a / a.sum(), b / b.sum()
-    sizes = [max(count.sum(), 1.0) for count in counts]
+    sizes = [max(float(count.sum()), 1.0) for count in counts]
     noise = (1 / sizes[0] + 1 / sizes[1]) * chi_squared_999(len(p) - 1)
     return float(((q - p) * np.log(q / p)).sum()), noise
 
