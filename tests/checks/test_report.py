@@ -93,7 +93,6 @@ def test_what_people_see(tmp_path) -> None:
         "      row 2  station=b2  time=2013-02-12T12:00:00Z  wind_speed=1049.0   b.parquet",
         "WARN  wind_gust    missing in 8 of 10 rows (80 %), at most 50 % expected",
         "      row 0  station=a0  time=2013-02-12T12:00:00Z  wind_gust=missing   a.parquet",
-        "      ... and 7 more",
         "Mend the rows (counted from 0), or widen the rule in the contract: Weather.wind_speed,",
         "Weather.wind_gust",
     ]

@@ -73,3 +73,12 @@ def test_the_largest_distance_counts_across_zero_and_against_missing():
     assert ulps(np.array([0.0]), np.array([-0.0])) == 0
     assert ulps(np.array([1.0]), np.array([NAN])) > 2**50
     assert ulps(np.array([]), np.array([])) == 0
+
+
+def test_whole_numbers_must_be_equal_however_large() -> None:
+    a, b = np.array([20_000_000, 2**60]), np.array([20_000_001, 2**60 + 1])
+    assert differs(a, b).tolist() == [True, True]
+
+
+def test_ulps_of_whole_numbers_are_those_of_their_floats() -> None:
+    assert ulps(np.array([1]), np.array([2])) > 2**50

@@ -319,3 +319,9 @@ class TestMixed:
     def test_rows_of_every_kind_are_taken(self):
         for column in (np.array([1, 2, 3]), np.array([True, False, True]), texts("a", "b", NAN), moments(3)):
             assert isinstance(named(column, column[::-1].copy()), list)
+
+
+def test_a_declared_unit_is_named_even_when_every_row_has_one_value() -> None:
+    expected = np.full(12, 10.0)
+    (shape,) = name_shapes(Evidence("visib", expected, expected * 1.609344, unit="mi"))
+    assert "miles sent as kilometres?" in shape.sentence

@@ -64,5 +64,5 @@ def _broken(result: Result, name_width: int, width: int, *, name_file: bool) -> 
     for row in shown:
         text = row.text(name_file=name_file)
         yield from wrap(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT + "  ")
-    if shown and result.failing > len(shown):
+    if shown and result.failing > len(shown) and result.rule != "nulls":
         yield f"{_INDENT}... and {number(result.failing - len(shown))} more"

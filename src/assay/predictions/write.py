@@ -1,7 +1,9 @@
 """Writes the prediction log: serving through a spool, training straight into the table."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -11,6 +13,7 @@ import pyarrow as pa
 from assay.contract import Columns, Record
 from assay.contract.columns import Array
 from assay.contract.formats.arrow import schema
+from assay.errors import BadInput
 from assay.predictions.layout import ORIGIN, WRITTEN, Layout, table_name, type_named
 from assay.store import Home
 from assay.store.drain import Drained, drain
@@ -19,6 +22,7 @@ from assay.store.spool import Spool
 from assay.store.tables import write_part
 from assay.times import now
 
+log = logging.getLogger(__name__)
 TOPIC = "predictions"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Any]).decode
@@ -29,7 +33,7 @@ class PredictionLog:
 
     def __init__(self, home: Home, layout: Layout, version: int, *, max_age_s: float = 60.0) -> None:
         self._spool = Spool(home.spool, TOPIC, _encode(layout.meta(version)), max_age_s=max_age_s)
-        self._inputs = layout.input_names
+        self._inputs = _values_of(layout.input_names)
         self.tick = self._spool.tick
         self.close = self._spool.close
 
@@ -47,19 +51,32 @@ class PredictionLog:
         features: Mapping[str, Array],
         predictions: Sequence[Sequence[Any]],
     ) -> bool:
-        """Keep the rows of one request; True once they are written, False when they had to be dropped."""
-        inputs = self._inputs
-        computed = zip(*(_plain(column) for column in features.values()), strict=True)
-        records = [
-            _encode([request_id, i, received, answered, *(getattr(row, name) for name in inputs), *values, *said])
-            for i, (row, values, said) in enumerate(zip(rows, computed, predictions, strict=True))
-        ]
+        """Keep the rows of one request; True once they are written, False when they had to be dropped.
+
+        Raises `BadInput` for a number or a time that no column holds.
+        """
+        inputs, computed = self._inputs, zip(*map(_plain, features.values()), strict=True)
+        try:
+            records = [
+                _encode((request_id, i, received, answered, *inputs(row), *values, *said))
+                for i, (row, values, said) in enumerate(zip(rows, computed, predictions, strict=True))
+            ]
+        except OverflowError as error:
+            raise BadInput(f"a value is beyond what a column holds: {error}", do="Send a smaller one.") from None
         return self._spool.append(*records)
+
+
+def _values_of(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
+    """The function from a record to its values, in the order of `names`."""
+    if len(names) == 1:
+        name = names[0]
+        return lambda row: (getattr(row, name),)
+    return attrgetter(*names)
 
 
 def _plain(column: Array) -> list[Any]:
     values = column.tolist()
-    return [None if value != value else value for value in values] if column.dtype.kind == "T" else values
+    return [None if value != value else value for value in values] if column.dtype.char == "T" else values
 
 
 def drain_predictions(home: Home) -> Drained:
@@ -82,8 +99,28 @@ def decode_segment(segment: Segment) -> tuple[dict[str, Any], pa.Table]:
     arrays = {name: pa.array([value] * count, ORIGIN[name]) for name, value in constant.items()}
     arrays["record"] = pa.array(range(count), pa.int64())
     types = {**ORIGIN, **values}
-    arrays |= {name: pa.array(column, types[name]) for name, column in columns.items()}
+    arrays |= {name: _filed(name, column, types[name]) for name, column in columns.items()}
     return meta, pa.table({name: arrays[name] for name in types})
+
+
+def _filed(name: str, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Logged values as a column, NaN as null, as in the rows of training."""
+    try:
+        return pa.array(values, kind, from_pandas=True)
+    except (pa.ArrowException, OverflowError):
+        # One value that its column can't hold must not keep all others out of the table.
+        found = [_or_null(value, kind) for value in values]
+        lost = sum(new is None and old is not None for new, old in zip(found, values, strict=True))
+        log.error("%s values of %s are beyond %s; they are null in the table", lost, name, kind)
+        return pa.array(found, kind, from_pandas=True)
+
+
+def _or_null(value: Any, kind: pa.DataType) -> Any:
+    try:
+        pa.scalar(value, kind)
+    except (pa.ArrowException, OverflowError):
+        return None
+    return value
 
 
 def log_training(

@@ -1,14 +1,16 @@
 """From a request's body to an answer and a line in the prediction log; knows nothing of HTTP."""
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from math import inf
 from typing import Any
 
 import msgspec
 
 from assay.contract import Decoder
 from assay.contract.columns import from_rows
+from assay.contract.decode import Decoded
 from assay.errors import AssayError, BadInput
 from assay.model import Bundle, open_bundle
 from assay.predictions import PredictionLog
@@ -31,14 +33,21 @@ class Served:
     decoder: Decoder[Any]
     log: PredictionLog
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Model and version, as log records name it."""
         return str(self.version)
 
+    @cached_property
+    def allowed(self) -> tuple[float, float]:
+        """The lowest and the highest prediction that the contract takes."""
+        declared = self.bundle.model.output.range
+        low, high = (declared.low, declared.high) if declared else (None, None)
+        return (-inf if low is None else low, inf if high is None else high)
+
 
 def open_served(store: Store, version: ModelVersion, *, rotate_s: float) -> Served:
-    """Open a version for serving, and ask it once so that the first request is as fast as the others."""
+    """Open a version for serving; its prediction log begins a segment every `rotate_s` seconds."""
     bundle = open_bundle(store, version.bundle)
     log = PredictionLog(store.home, bundle.layout, version.version, max_age_s=rotate_s)
     return Served(version, bundle, Decoder(bundle.model.takes), log)
@@ -51,25 +60,33 @@ def answer(served: Served, body: bytes, request_id: str) -> bytes:
     the contract, and `Unanswerable` when the prediction does.
     """
     received = datetime.now(UTC)
-    decoded = served.decoder.decode(body)
-    bundle = served.bundle
-    if not decoded.rows:
-        raise BadInput("the body holds no rows", do="Send at least one.")
+    decoded = _decoded(served, body)
+    bundle, version = served.bundle, served.version
     features = bundle.features(from_rows(decoded.rows, bundle.model.takes))
-    values = bundle.predict(features).tolist()
+    values: list[float] = bundle.predict(features).tolist()
+    _check_output(served, values)
+    served.log.append(request_id, received, datetime.now(UTC), decoded.rows, features, [(value,) for value in values])
     name = bundle.model.output.name
-    _check_output(bundle, values)
-    served.log.append(request_id, received, datetime.now(UTC), decoded.rows, features, [[value] for value in values])
     said: dict[str, Any] = (
         {"prediction": {name: values[0]}} if decoded.single else {"predictions": [{name: value} for value in values]}
     )
-    return _encode({**said, "model": served.version.model, "version": served.version.version, "request_id": request_id})
+    said["model"], said["version"], said["request_id"] = version.model, version.version, request_id
+    return _encode(said)
 
 
-def _check_output(bundle: Bundle, values: list[float]) -> None:
-    allowed = bundle.model.output.range
-    low = allowed.low if allowed and allowed.low is not None else -math.inf
-    high = allowed.high if allowed and allowed.high is not None else math.inf
+def _decoded(served: Served, body: bytes) -> Decoded[Any]:
+    try:
+        decoded = served.decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        # Broken behind the first fault of the contract, too deep, or a number that no float holds.
+        raise BadInput(f"the body is not JSON: {error}", do="Send one JSON object or an array of them.") from None
+    if not decoded.rows:
+        raise BadInput("the body holds no rows", do="Send at least one.")
+    return decoded
+
+
+def _check_output(served: Served, values: list[float]) -> None:
+    low, high = served.allowed
     for value in values:
-        if not low <= value <= high:
-            raise Unanswerable(f"{bundle}: the prediction {value} is not {bundle.model.output.rule}")
+        if not low <= value <= high:  # nor NaN
+            raise Unanswerable(f"{served.name}: the prediction {value} is not {served.bundle.model.output.rule}")

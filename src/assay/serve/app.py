@@ -1,5 +1,6 @@
 """The HTTP side: a bare ASGI application, because a framework's routing costs more than the prediction."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,11 @@ log = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 MAX_BODY_BYTES = 16 << 20
+#: Larger bodies are answered in a thread, so that the others do not wait for them.
+INLINE_BYTES = 64 << 10
+_METHODS = {"/predict": ("POST",), "/health": ("GET", "HEAD"), "/ready": ("GET", "HEAD")}
 _REQUEST_ID = re.compile(rb"[0-9A-Za-z._:-]{1,100}")
+_JSON = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,44 +32,59 @@ class TooLarge(BadInput):
 
 
 class App:
-    """Answers `POST /predict`, `GET /health` and `GET /ready`; `served` may be replaced at any time."""
+    """Answers `POST /predict`, `GET /health` and `GET /ready`; another version may be adopted at any time."""
 
     def __init__(self, served: Served) -> None:
-        #: The version that answers; a request keeps the one that it began with.
+        #: The version that answers; a request is answered by the one that is here when its body is whole.
         self.served = served
+        #: The prediction log of every version that answered: a large request may still write to an older one.
+        self.logs = [served.log]
         self._ids = count(1)
         self._prefix = token_hex(6)
+
+    def adopt(self, served: Served) -> None:
+        """Answer from another version from now on."""
+        self.logs.append(served.log)
+        self.served = served
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             return
         path, method = scope["path"], scope["method"]
-        if path == "/predict":
-            if method == "POST":
-                await self._predict(scope, receive, send)
-            else:
-                await _reply(send, 405, _error("use POST"), (b"allow", b"POST"))
+        if path == "/predict" and method == "POST":
+            await self._predict(scope, receive, send)
+        elif path not in _METHODS:
+            await _reply(send, 404, _error(f"there is no {path}; ask POST /predict, GET /health or GET /ready"))
+        elif method not in _METHODS[path]:
+            allowed = ", ".join(_METHODS[path])
+            await _reply(send, 405, _error(f"use {_METHODS[path][0]}"), (b"allow", allowed.encode()))
         elif path == "/health":
             await _reply(send, 200, _encode(self._health()))
-        elif path == "/ready":
-            await _reply(send, 200, _encode({"ready": True}))
         else:
-            await _reply(send, 404, _error(f"there is no {path}; ask POST /predict, GET /health or GET /ready"))
+            await _reply(send, 200, _encode({"ready": True}))
 
     async def _predict(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        served, request_id = self.served, self._request_id(scope)
-        token, version = context.request_id.set(request_id), context.model_version.set(served.name)
+        request_id = self._request_id(scope)
+        request = context.request_id.set(request_id)
+        version = context.model_version.set(None)
         try:
-            await _reply(send, 200, answer(served, await _body(receive), request_id))
+            body = await _body(receive)
+            served = self.served
+            context.model_version.set(served.name)
+            if len(body) <= INLINE_BYTES:
+                said = answer(served, body, request_id)
+            else:
+                said = await asyncio.to_thread(answer, served, body, request_id)
+            await _reply(send, 200, said)
         except AssayError as error:
-            status, body = _refusal(error, request_id)
-            await _reply(send, status, body)
+            status, said = _refusal(error, request_id)
+            await _reply(send, status, said)
         except Exception:
             log.exception("request failed")
             await _reply(send, 500, _error("a fault of the server; its log names it", request_id))
         finally:
-            context.request_id.reset(token)
+            context.request_id.reset(request)
             context.model_version.reset(version)
 
     def _request_id(self, scope: dict[str, Any]) -> str:
@@ -74,13 +94,14 @@ class App:
         return f"{self._prefix}-{next(self._ids)}"
 
     def _health(self) -> dict[str, Any]:
-        served = self.served
+        version = self.served.version
+        dropped = sum(one.dropped for one in self.logs)
         return {
-            "status": "ok" if served.log.dropped == 0 else "dropping rows of the prediction log",
-            "model": served.version.model,
-            "version": served.version.version,
-            "trained_until": served.version.trained_until,
-            "dropped_rows": served.log.dropped,
+            "status": "dropping rows of the prediction log" if dropped else "ok",
+            "model": version.model,
+            "version": version.version,
+            "trained_until": version.trained_until,
+            "dropped_rows": dropped,
         }
 
 
@@ -117,6 +138,6 @@ def _error(text: str, request_id: str | None = None) -> bytes:
 
 
 async def _reply(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    lines = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
+    lines = [_JSON, (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})

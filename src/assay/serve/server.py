@@ -1,11 +1,13 @@
 """Runs the application: a port, the champion as it changes, and a drainer beside it."""
 
 import logging
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -17,6 +19,8 @@ from assay.track import champion
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
+SHUTDOWN_WITHIN_S = 10
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(
@@ -28,36 +32,36 @@ def serve(
     rotate_s: float = 30.0,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Answer for the champion of `model` until a signal ends it; `ready` is called with the address once it listens.
+    """Answer for the champion of `model` until SIGTERM or Ctrl-C; `ready` is called with the address once it listens.
 
+    When it returns, every request that was begun is answered and every answered row is in the table.
     Raises `NotFound` for an unknown model, `Unavailable` when the port is taken.
     """
-    app = App(open_served(store, champion(store, model), rotate_s=rotate_s))
-    listener = listen(host, port)
-    stop = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(store, model, app, rotate_s, stop), name="keeper", daemon=True)
-    drainer = start_drainer(store)
-    config = uvicorn.Config(
+    with listen(host, port) as listener:
+        app = App(open_served(store, champion(store, model), rotate_s=rotate_s))
+        with _draining(store), _kept(store, model, app, rotate_s):
+            shown_host, shown_port = listener.getsockname()[:2]
+            ready(f"http://{shown_host}:{shown_port}")
+            log.info("serving %s on port %s", app.served.name, shown_port)
+            with _returning_on_signals():
+                uvicorn.Server(_config(app)).run(sockets=[listener])
+            log.info("ending: draining what is left")
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         lifespan="off",
         loop="uvloop",
         http="httptools",
-        timeout_graceful_shutdown=10,
+        ws="none",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
     )
-    keeper.start()
-    shown_host, shown_port = listener.getsockname()[:2]
-    ready(f"http://{shown_host}:{shown_port}")
-    log.info("serving %s on port %s", app.served.name, shown_port)
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        stop.set()
-        keeper.join()
-        if drainer.stdin:
-            drainer.stdin.close()  # it drains what is left and ends
-        drainer.wait()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -77,24 +81,72 @@ def start_drainer(store: Store) -> "subprocess.Popen[bytes]":
     """A process of its own that drains while this one serves.
 
     It holds the other end of a pipe: when this process ends, however it ends, it drains what is left and ends too.
+    It is in a session of its own, so that the terminal's Ctrl-C ends this process first.
     """
     command = [sys.executable, "-m", "assay", "drain", "--follow", "--home", str(store.home.path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
+@contextmanager
+def _draining(store: Store) -> Generator[None]:
+    with start_drainer(store):
+        yield  # leaving closes the pipe and waits until all is drained
+
+
+@contextmanager
+def _kept(store: Store, model: str, app: App, rotate_s: float) -> Generator[None]:
+    """Look after the prediction logs and the champion for the length of a block; close the logs at its end."""
+    stop = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(store, model, app, rotate_s, stop), name="keeper", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join()
+        for one in app.logs:
+            one.close()
 
 
 def _keep(store: Store, model: str, app: App, rotate_s: float, stop: threading.Event) -> None:
-    """Each second: put the prediction log on the disk, and adopt a new champion."""
-    seen = [app.served]
+    """Each second: put the prediction logs on the disk, and adopt a new champion."""
+    refusal = ""
     while not stop.wait(LOOK_EVERY_S):
-        for served in seen:  # a slow request may still write to the log of the version that it began with
-            served.log.tick()
+        for one in app.logs:
+            one.tick()
         try:
-            newest = champion(store, model)
-            if newest.version != app.served.version.version:
-                log.info("adopting %s, before it %s", newest, app.served.name)
-                app.served = open_served(store, newest, rotate_s=rotate_s)
-                seen.append(app.served)
-        except AssayError as error:
-            log.warning("still answering from %s: %s", app.served.name, error)
-    for served in seen:
-        served.log.close()
+            _adopt_champion(store, model, app, rotate_s)
+            refusal = ""
+        except Exception as error:
+            if str(error) != refusal:  # said once, not each second
+                log.warning("still answering from %s: %s", app.served.name, error, exc_info=_unless_ours(error))
+            refusal = str(error)
+
+
+def _adopt_champion(store: Store, model: str, app: App, rotate_s: float) -> None:
+    newest, before = champion(store, model), app.served.name
+    if newest.version != app.served.version.version:
+        app.adopt(open_served(store, newest, rotate_s=rotate_s))
+        log.info("adopted %s, before it %s", newest, before)
+
+
+def _unless_ours(error: Exception) -> Exception | None:
+    return None if isinstance(error, AssayError) else error
+
+
+@contextmanager
+def _returning_on_signals() -> Generator[None]:
+    """Let uvicorn return after a signal: it raises the signal again once it has shut down, which would end us here."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _already_obeyed) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _already_obeyed(number: int, _frame: object) -> None:
+    log.info("ended by %s", signal.Signals(number).name)

@@ -123,8 +123,9 @@ def _converted(evidence: Evidence, ways: Sequence[Conversion]) -> tuple[Conversi
     best = _best(ways, expected, served, _follows)
     mask = _follows(best, expected, served)
     hits = int(mask.sum())
-    if 0 < hits < FEWEST:
-        sure = (_unmistakable(best) or evidence.unit in best.units) and hits * 2 >= len(evidence)
+    declared = evidence.unit in best.units
+    if 0 < hits < FEWEST or declared:  # of a declared unit even rows of one value are convincing
+        sure = (_unmistakable(best) or declared) and 0 < hits and hits * 2 >= len(evidence)
     else:
         sure = beats_chance(partial(_by_best, ways, _follows), expected, served)
     return (best, spread(mask, present)) if sure else None

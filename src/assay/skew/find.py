@@ -20,7 +20,7 @@ from assay.contract.record import key_field, need_event_time
 from assay.errors import NotFound
 from assay.model import Bundle, open_bundle, read
 from assay.predictions import read_rows
-from assay.skew.compare import FLOAT32, differs
+from assay.skew.compare import FLOAT32, differs, rounded
 from assay.skew.faults import Evidence, History, name_shapes
 from assay.skew.report import Example, Finding, Named, Place, Shift, SkewReport
 from assay.skew.world import SMALL, psi
@@ -30,8 +30,8 @@ from assay.track import champion, find_version
 EXAMPLES = 5
 #: How far back a stale look-up is looked for.
 BACK = timedelta(days=8)
-#: Too few rows say nothing of a distribution.
-ENOUGH_ROWS = 200
+#: Too few rows, or less than a week of them, say nothing of a distribution.
+ENOUGH_ROWS, ENOUGH_TIME = 200, np.timedelta64(7, "D")
 
 
 @dataclass
@@ -58,9 +58,7 @@ class _Search:
         """Compare one column; `rows` are the positions in `self.served` that it stands for."""
         wrong = np.flatnonzero(differs(expected, served, tolerance=self.tolerance))
         if self.tolerance:
-            inexact = differs(expected, served, tolerance=0.0)
-            inexact[wrong] = False
-            self.rounded.update(rows[inexact].tolist())
+            self.rounded.update(rows[rounded(expected, served, tolerance=self.tolerance)].tolist())
         if len(wrong) == 0:
             return
         evidence = Evidence(column, expected[wrong], served[wrong], unit, history(wrong) if history else None)
@@ -228,7 +226,8 @@ def _shifts(store: Store, bundle: Bundle, model: str, served: pa.Table) -> list[
     """Features whose distribution among the served rows is not that of the champion's training rows."""
     version = champion(store, model)
     trained = read_rows(store.home, model, "trained", request_id=version.run_id)
-    if trained is None or len(trained) == 0 or len(served) < ENOUGH_ROWS:
+    times = _inputs(served, bundle.model.takes)[need_event_time(bundle.model.takes)]
+    if trained is None or len(trained) == 0 or len(served) < ENOUGH_ROWS or times.max() - times.min() < ENOUGH_TIME:
         return []
     found: list[Shift] = []
     kinds: Mapping[str, str] = bundle.facts.features
