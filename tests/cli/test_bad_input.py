@@ -35,7 +35,12 @@ CHECK = ("check", "trips.parquet", "--contract", "taxi:Trip")
 TABLES = {
     "a missing column, trained on": (lambda t: t.drop_columns(["miles"]), RUN, 2, ["column miles is missing"]),
     "a missing column, checked": (lambda t: t.drop_columns(["miles"]), CHECK, 1, ["miles", "FAIL"]),
-    "a near miss": (lambda t: t.rename_columns(["trip", "start", "zone", "mile", "long"]), RUN, 2, ["did you mean mile?"]),
+    "a near miss": (
+        lambda t: t.rename_columns(["trip", "start", "zone", "mile", "long"]),
+        RUN,
+        2,
+        ["did you mean mile?"],
+    ),
     "a wrong type, trained on": (as_text, RUN, 2, ["column miles is string", "a number, 0 to 100 mi"]),
     "a wrong type, checked": (as_text, CHECK, 1, ["miles", "FAIL"]),
     "an empty table, trained on": (lambda t: t.slice(0, 0), RUN, 2, ["there are no rows to split"]),
@@ -82,7 +87,11 @@ COMMANDS = {
     "a write through sql": (("sql", "DROP TABLE runs"), 2, ["assay sql only reads"]),
     "sql that does not run": (("sql", "SELECT nothing FROM runs"), 2, ["the query does not run"]),
     "nothing served": (("skew", "long-trip"), 2, ["long-trip has served nothing"]),
-    "nobody to send to": (("send", "long-trip", "--day", "2013-01-20", "--url", "http://127.0.0.1:9"), 3, ["no answer"]),
+    "nobody to send to": (
+        ("send", "long-trip", "--day", "2013-01-20", "--url", "http://127.0.0.1:9"),
+        3,
+        ["no answer"],
+    ),
     "a day without rows": (("send", "long-trip", "--day", "2019-01-01"), 2, ["has no rows on 2019-01-01"]),
     "a fault that is none": (("send", "long-trip", "--day", "2013-01-20", "--fault", "miles!"), 2, ["is not a fault"]),
     "an unknown option": (("runs", "--sinse", "2h"), 2, ["--sinse"]),

@@ -182,7 +182,9 @@ def test_a_prediction_that_is_not_the_models_is_found(serving: Serving) -> None:
         decoded = serving.served.decoder.decode(to_json(row)).rows
         computed = bundle.features(from_rows(decoded, bundle.model.takes))
         said = float(bundle.predict(computed)[0])
-        serving.served.log.append(f"r{i}", now(), now(), decoded, computed, [[said / 2 if i in serving.faulty else said]])
+        serving.served.log.append(
+            f"r{i}", now(), now(), decoded, computed, [[said / 2 if i in serving.faulty else said]]
+        )
     report = find_skew(serving.opened, "flight-delay")
     assert findings(report) == {("prediction", "probability"): {f"r{i}" for i in serving.faulty}}
     assert "0.5" in names(report, "probability")

@@ -90,7 +90,9 @@ def _place(error: Exception) -> str:
     """Where the user's own code was, so that they need not read our frames to find it."""
     ours = str(Path(__file__).parents[1])
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
-    own = [frame for frame in frames if not any(part in frame.filename for part in ("site-packages", sys.base_prefix, "<"))]
+    own = [
+        frame for frame in frames if not any(part in frame.filename for part in ("site-packages", sys.base_prefix, "<"))
+    ]
     if not own:
         return "This is a fault of Assay."
     return f"in {own[-1].filename}, line {own[-1].lineno}: {own[-1].line}"

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Self
 
 import click
 from rich.console import Console
@@ -86,7 +87,7 @@ class Show:
             sys.stdout.write(chunk.decode(errors="replace"))
             sys.stdout.flush()
         if self.record:
-            with open(os.devnull, "w") as nowhere:
+            with Path(os.devnull).open("w") as nowhere:
                 self.console.file, kept = nowhere, self.console.file
                 self.console.print(Text.from_ansi(written.decode()))
                 self.console.file = kept
@@ -133,7 +134,7 @@ class Server:
         self.show = show
         self.port = port
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         arguments = ["serve", "flight-delay", *(() if self.port == PORT else ("--port", str(self.port)))]
         self.show.echo(*arguments, after=" &")
         self.process = subprocess.Popen(

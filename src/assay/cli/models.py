@@ -1,10 +1,15 @@
 """`assay models`, `assay ledger` and `assay rollback`."""
 
+from typing import TYPE_CHECKING
+
 import click
 from rich.table import Table
 
 from assay.cli.command import command, console, print_json
 from assay.store import Store
+
+if TYPE_CHECKING:
+    from assay.blessing import Entry
 
 
 @command()
@@ -52,19 +57,16 @@ def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
         return
     shown = console()
     for line in lines:
-        body = line.decoded()
-        if line.kind == "verdict":
-            word = "blessed" if body["blessed"] else "refused"
-            shown.print(
-                f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {word}: {'; '.join(body['reasons'])}"
-            )
-        else:
-            why = f", {body['reason']}" if body.get("reason") else ""
-            before = f", before it {body['previous']}" if body["previous"] else ""
-            shown.print(
-                f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {line.kind}: version {body['version']}{before}{why}"
-            )
+        shown.print(f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {_words(line)}")
     shown.print(f"{checked:,} lines, every seal whole", style="dim")
+
+
+def _words(line: "Entry") -> str:
+    body = line.decoded()
+    if line.kind == "verdict":
+        return f"{'blessed' if body['blessed'] else 'refused'}: {'; '.join(body['reasons'])}"
+    before = f", before it {body['previous']}" if body["previous"] else ""
+    return f"{line.kind}: version {body['version']}{before}" + (f", {body['reason']}" if body.get("reason") else "")
 
 
 @command()

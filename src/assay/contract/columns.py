@@ -12,8 +12,10 @@ The same form always, whether the rows came from a request or from a table:
 | date             | datetime64[D]                            | NaT     |
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -25,8 +27,10 @@ from assay.errors import BadInput, near_miss
 
 R = TypeVar("R", bound=Record)
 Array = np.ndarray[Any, np.dtype[Any]]
+Maker = Callable[[Sequence[Any]], Array]
 
-TEXT = StringDType(na_object=np.nan)
+MISSING = np.nan
+TEXT = StringDType(na_object=MISSING)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -79,16 +83,24 @@ def dtype_of(field: Field) -> np.dtype[Any]:
 
 def from_rows(rows: Sequence[R], record: type[R]) -> Columns[R]:
     """The columns of decoded records; 5 us for one row of eight fields (benchmarks/features.py)."""
-    return Columns(
-        {field.name: column_of([getattr(row, field.name) for row in rows], field) for field in fields(record)}
-    )
+    return Columns({name: make(list(map(get, rows))) for name, get, make in _plan(record)})
 
 
-def column_of(values: list[Any], field: Field) -> Array:
+def column_of(values: Sequence[Any], field: Field) -> Array:
     """One column from Python values, None for missing."""
-    dtype = dtype_of(field)
+    return _maker(field)(values)
+
+
+@lru_cache(maxsize=256)
+def _plan(record: type[Record]) -> tuple[tuple[str, Callable[[Any], Any], Maker], ...]:
+    # Worked out once for a record class, since a request has only some microseconds.
+    return tuple((field.name, attrgetter(field.name), _maker(field)) for field in fields(record))
+
+
+def _maker(field: Field) -> Maker:
+    dtype, array = dtype_of(field), np.array
     if field.type is datetime:
-        values = [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
-    elif field.type is str and field.nullable:
-        values = [np.nan if value is None else value for value in values]
-    return np.array(values, dtype=dtype)
+        return lambda values: array([None if v is None else (v - _EPOCH) // _MICROSECOND for v in values], dtype)
+    if field.type is str and field.nullable:
+        return lambda values: array([MISSING if v is None else v for v in values], dtype)
+    return lambda values: array(values, dtype)

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
 import numpy as np
 
-import assay
 from assay.contract import Columns
 from assay.contract.columns import Array
 from assay.errors import BadInput, Corrupt
@@ -96,7 +96,7 @@ def pack_bundle(
         rows=rows,
         trained_until=trained_until,
         takes=msgspec.json.schema(model.takes),
-        assay=assay.__version__,
+        assay=version("assay"),
     )
     sources = {CODE + name: content for name, content in code.collect(model).items()}
     return pack({FACTS: msgspec.json.encode(facts), ESTIMATOR: saved.data, **sources})

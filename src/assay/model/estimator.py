@@ -67,7 +67,7 @@ def _load_skops(data: bytes) -> Predictor:
     estimator: Any = skops.loads(data)
     if hasattr(estimator, "predict_proba"):
         return lambda values: estimator.predict_proba(values)[:, -1]
-    return lambda values: estimator.predict(values)
+    return estimator.predict
 
 
 def _skops() -> Any:

@@ -117,7 +117,7 @@ def _warnings(past: np.ndarray, held: np.ndarray, length: timedelta, season: tim
     worst = int(np.argmax(np.abs(after - before)))
     if covered >= np.timedelta64(7, "D") and abs(after[worst] - before[worst]) > MIX_DIFFERS:
         found.append(
-            f"the holdout's weekdays differ: {WEEKDAYS[worst]} is {after[worst]:.0%} of it, {before[worst]:.0%} of the past"
+            f"its weekdays differ: {WEEKDAYS[worst]} is {after[worst]:.0%} of it, of the past {before[worst]:.0%}"
         )
     return found
 

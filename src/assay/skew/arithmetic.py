@@ -125,7 +125,7 @@ def _converted(evidence: Evidence, ways: Sequence[Conversion]) -> tuple[Conversi
     hits = int(mask.sum())
     declared = evidence.unit in best.units
     if 0 < hits < FEWEST or declared:  # of a declared unit even rows of one value are convincing
-        sure = (_unmistakable(best) or declared) and 0 < hits and hits * 2 >= len(evidence)
+        sure = (_unmistakable(best) or declared) and hits > 0 and hits * 2 >= len(evidence)
     else:
         sure = beats_chance(partial(_by_best, ways, _follows), expected, served)
     return (best, spread(mask, present)) if sure else None
