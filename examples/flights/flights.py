@@ -72,7 +72,14 @@ def features(d: assay.Columns[Departure]) -> dict[str, np.ndarray]:
 
 def fit(x: assay.Matrix, y: np.ndarray, *, leaves: int = 31, rate: float = 0.05, trees: int = 120) -> lgb.Booster:
     """Gradient-boosted trees."""
-    options = {"objective": "binary", "num_leaves": leaves, "learning_rate": rate, "verbose": -1, "seed": 7}
+    options = {
+        "objective": "binary",
+        "num_leaves": leaves,
+        "learning_rate": rate,
+        "seed": 7,
+        "num_threads": 1,
+        "verbose": -1,
+    }
     data = lgb.Dataset(x.values, y, feature_name=x.names, categorical_feature=x.categorical)
     return lgb.train(options, data, num_boost_round=trees)
 

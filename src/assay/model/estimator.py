@@ -10,8 +10,6 @@ from assay.errors import BadInput
 
 Format = Literal["lightgbm", "skops"]
 Predictor = Callable[[Array], Array]
-#: From here on, several threads are faster than one.
-MANY_ROWS = 2_000
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -51,8 +49,8 @@ def _load_lightgbm(data: bytes) -> Predictor:
     booster = lightgbm.Booster(model_str=data.decode())
 
     def predict(values: Array) -> Array:
-        threads = 1 if len(values) < MANY_ROWS else 0
-        return booster.predict(values, num_threads=threads)  # pyright: ignore[reportReturnType]
+        # One thread: several would wait for each other wherever another process also wants the cores.
+        return booster.predict(values, num_threads=1)  # pyright: ignore[reportReturnType]
 
     return predict
 

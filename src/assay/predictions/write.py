@@ -111,7 +111,7 @@ def _filed(name: str, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         # One value that its column can't hold must not keep all others out of the table.
         found = [_or_null(value, kind) for value in values]
         lost = sum(new is None and old is not None for new, old in zip(found, values, strict=True))
-        log.error("%s values of %s are beyond %s; they are null in the table", lost, name, kind)
+        log.warning("%s values of %s are beyond %s; they are null in the table", lost, name, kind)
         return pa.array(found, kind, from_pandas=True)
 
 
