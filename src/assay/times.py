@@ -41,7 +41,7 @@ def zone(name: str) -> ZoneInfo:
     """The time zone called `name`; raises `BadInput` when there is none."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, too long a name
         raise BadInput(f"{name!r} is not a time zone", do="Use an IANA name like America/New_York or UTC.") from None
 
 
@@ -60,7 +60,7 @@ def instant(text: str | datetime | date, *, at: datetime | None = None, tz: tzin
     if isinstance(text, datetime):
         return aware(text)
     if isinstance(text, date):
-        return datetime.combine(text, time(), tz).astimezone(UTC)
+        return aware(datetime.combine(text, time(), tz))
     at = at or now()
     word = text.strip().lower()
     if word == "now":
@@ -69,7 +69,7 @@ def instant(text: str | datetime | date, *, at: datetime | None = None, tz: tzin
         day = at.astimezone(tz).date() - timedelta(days=word == "yesterday")
         return instant(day, tz=tz)
     if _DURATION.match(word) and not _DATE.match(word):
-        return at - duration(word)
+        return _back(at, word)
     try:
         return (
             instant(date.fromisoformat(word), tz=tz)
@@ -80,6 +80,13 @@ def instant(text: str | datetime | date, *, at: datetime | None = None, tz: tzin
         raise BadInput(
             f"{text!r} is not a time", do="Write 2013-06-03, 2013-06-03T10:00:00Z, 2h, 7d, today or yesterday."
         ) from None
+
+
+def _back(at: datetime, length: str) -> datetime:
+    try:
+        return at - duration(length)
+    except OverflowError:
+        raise BadInput(f"{length!r} reaches back before the year 1", do="Write at most some hundred years.") from None
 
 
 def aware(moment: datetime) -> datetime:
@@ -93,7 +100,10 @@ def aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         text = moment.isoformat()
         raise BadInput(f"{text} has no time zone", do=f"Write its offset, like {text}Z or {text}-05:00.")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise BadInput(f"{moment.isoformat()} is outside of the years 1 to 9999 in UTC") from None
 
 
 def span(length: timedelta) -> str:

@@ -10,6 +10,6 @@ from running import copy_project
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of one's own."""
-    return copy_project(tmp_path)
+    return copy_project(tmp_path_factory.getbasetemp(), tmp_path)

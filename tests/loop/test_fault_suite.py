@@ -1,6 +1,5 @@
 """Seven faults, each in 5 % of 1,000 real rows, are found and named with no false row; rounding to float32 is none."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,10 +61,8 @@ class Serving:
 
 
 @pytest.fixture
-def serving(flights: Path, tmp_path: Path):
-    (tmp_path / "data").symlink_to(flights / "data")
-    shutil.copytree(flights / ".assay", tmp_path / ".assay")
-    with store.use(store.find_home(tmp_path / ".assay")) as opened:
+def serving(flights_copy: Path):
+    with store.use(store.find_home(flights_copy / ".assay")) as opened:
         served = open_served(opened, champion(opened, "flight-delay"), rotate_s=600)
         takes = served.bundle.model.takes
         october = read("data/flights", takes, until="2013-10-09", last="5d")

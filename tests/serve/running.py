@@ -1,5 +1,6 @@
 """A published model and the real server process, for the tests of serving, of the prediction log and of faults."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -8,11 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,19 +103,27 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
 
 
-@lru_cache(maxsize=1)
-def made() -> tempfile.TemporaryDirectory[str]:
-    """A project with two versions of long-trip, the second one the champion, and the models sure and faulty."""
-    folder = tempfile.TemporaryDirectory(prefix="assay-published-")
-    Path(folder.name, "taxi.py").write_text(PROJECT)
-    Path(folder.name, ".assay").mkdir()
-    subprocess.run([sys.executable, "-c", PUBLISH], cwd=folder.name, env=environment(), check=True)
+def published(root: Path) -> Path:
+    """A project with two versions of long-trip, the second one the champion, and the models sure and faulty.
+
+    It is made once below `root`, also when several processes ask for it.
+    """
+    folder = root / "published"
+    with (root / "published.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = root / "making"
+            (making / ".assay").mkdir(parents=True)
+            (making / "taxi.py").write_text(PROJECT)
+            subprocess.run([sys.executable, "-c", PUBLISH], cwd=making, env=environment(), check=True)
+            making.rename(folder)
     return folder
 
 
-def copy_project(folder: Path) -> Path:
-    """A project of one's own; returns its home."""
-    shutil.copytree(made().name, folder, dirs_exist_ok=True)
+def copy_project(basetemp: Path, folder: Path) -> Path:
+    """A project of one's own; returns its home. `basetemp` is that of pytest's process."""
+    root = basetemp.parent if "PYTEST_XDIST_WORKER" in os.environ else basetemp
+    shutil.copytree(published(root), folder, dirs_exist_ok=True)
     return folder / ".assay"
 
 

@@ -13,8 +13,11 @@ from running import ROW, Server, ask, run_assay, serving
 
 from assay import store
 from assay.blessing import rollback
+from assay.errors import BadInput
 from assay.predictions import read_rows
+from assay.serve.server import listen
 from assay.store import Home
+from assay.track import find_version
 
 
 def served_ids(home: Path, model: str = "long-trip") -> Counter[str]:
@@ -23,7 +26,7 @@ def served_ids(home: Path, model: str = "long-trip") -> Counter[str]:
 
 
 def log_lines(home: Path) -> list[dict]:
-    return [json.loads(line) for path in home.glob("logs/assay-serve-*.jsonl") for line in path.open()]
+    return [json.loads(line) for path in home.glob("logs/assay-serve-*.jsonl") for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -49,6 +52,11 @@ def test_a_port_in_use_is_named(home: Path) -> None:
         ended = run_assay(home, "serve", "long-trip", "--port", str(port))
     assert ended.returncode == 3
     assert f"can't listen on 127.0.0.1:{port}: Address already in use\nStop what listens there" in ended.stderr
+
+
+def test_a_port_that_is_none_is_the_users_fault() -> None:
+    with pytest.raises(BadInput, match="99999 is not a port"):
+        listen("127.0.0.1", 99999)
 
 
 def test_a_prediction_outside_of_its_contract_is_not_given_and_not_logged(home: Path) -> None:
@@ -102,25 +110,20 @@ def test_other_versions_are_adopted_under_load_without_dropping_a_request(home: 
 
 def test_a_version_that_does_not_open_is_not_adopted_and_said_once(home: Path) -> None:
     with store.use(Home(home)) as opened:
-        with serving(home) as server:
-            first = rollback(opened, "long-trip", to=1)
-            path = opened.artifacts.path(first.bundle)
-            assert server.predict(ROW).body["version"] in (1, 2)
-            wait_until(lambda: server.predict(ROW).body["version"] == 1)
-            second = rollback(opened, "long-trip", to=2)
-            wait_until(lambda: server.predict(ROW).body["version"] == 2)
-            assert path.exists()
-            assert second.version == 2
-        other = opened.artifacts.path(first.bundle)
-        other.write_bytes(other.read_bytes()[:-1] + b"x")
+        path = opened.artifacts.path(find_version(opened, "long-trip", 1).bundle)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
         with serving(home) as server:
             rollback(opened, "long-trip", to=1)
-            time.sleep(3.5)
+            wait_until(lambda: refusals(home))
+            time.sleep(2.5)
             assert server.predict(ROW).body["version"] == 2
-            server.end()
-    refusals = [line for line in log_lines(home) if "still answering from long-trip/2" in line["message"]]
-    assert len(refusals) == 1
-    assert "is damaged" in refusals[0]["message"]
+            assert server.end() == 0
+    (said,) = refusals(home)
+    assert "is damaged" in said
+
+
+def refusals(home: Path) -> list[str]:
+    return [line["message"] for line in log_lines(home) if "still answering from long-trip/2" in line["message"]]
 
 
 def send(server: Server, stop: threading.Event, versions: list[int], said: list[str]) -> None:

@@ -36,8 +36,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class NoColumn(BadInput, AttributeError):
+    """There is no column of that name; an `AttributeError` too, so that `hasattr` and `copy` work."""
+
+
 class Columns(Generic[R]):
-    """Columns of one record class, each of shape (n,), read as attributes: `d.distance`."""
+    """Columns of one record class, each of shape (n,), read as attributes: `d.distance`.
+
+    A column called `items` or `take`, as methods are, is read as `d["items"]`.
+    """
 
     __slots__ = ("_arrays", "_size")
 
@@ -46,15 +53,17 @@ class Columns(Generic[R]):
         self._size = len(next(iter(arrays.values()))) if arrays else 0
 
     def __getattr__(self, name: str) -> Array:
+        if name in Columns.__slots__:  # not yet made: copy and pickle ask
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> Array:
         try:
             return self._arrays[name]
         except KeyError:
-            raise BadInput(
+            raise NoColumn(
                 f"there is no column {name!r}", f"there are {', '.join(self._arrays)}", do=near_miss(name, self._arrays)
             ) from None
-
-    def __getitem__(self, name: str) -> Array:
-        return self.__getattr__(name)
 
     def __len__(self) -> int:
         return self._size
@@ -85,10 +94,11 @@ def dtype_of(field: Field) -> np.dtype[Any]:
 def from_rows(rows: Sequence[R], record: type[R]) -> Columns[R]:
     """The columns of decoded records; 8 us for one row of eight fields (benchmarks/features.py)."""
     plan, values_of = _plan(record)
-    columns = zip(*map(values_of, rows)) if rows else repeat(())  # noqa: B905 - as long as the plan, by its making
-    return Columns(
-        {name: np.array(ready(values) if ready else values, dtype) for (name, ready, dtype), values in zip(plan, columns)}  # noqa: B905
-    )
+    columns = zip(*map(values_of, rows), strict=True) if rows else repeat(())
+    arrays: dict[str, Array] = {}
+    for (name, ready, dtype), values in zip(plan, columns, strict=False):
+        arrays[name] = np.array(ready(values) if ready else values, dtype)
+    return Columns(arrays)
 
 
 def column_of(values: Sequence[Any], field: Field) -> Array:
@@ -98,11 +108,11 @@ def column_of(values: Sequence[Any], field: Field) -> Array:
 
 
 @lru_cache(maxsize=256)
-def _plan(record: type[Record]) -> tuple[tuple[tuple[str, Ready | None, np.dtype[Any]], ...], Callable[[Any], tuple[Any, ...]]]:
+def _plan(record: type[Record]) -> tuple[list[tuple[str, Ready | None, np.dtype[Any]]], Callable[[Any], Any]]:
     # Worked out once for a record class: a request has only some microseconds.
-    names = tuple(field.name for field in fields(record))
-    values_of = attrgetter(*names) if len(names) > 1 else lambda row: tuple(getattr(row, name) for name in names)
-    return tuple((field.name, _ready(field), dtype_of(field)) for field in fields(record)), values_of
+    names = [field.name for field in fields(record)]
+    values_of = attrgetter(*names) if len(names) > 1 else lambda row: [getattr(row, name) for name in names]
+    return [(field.name, _ready(field), dtype_of(field)) for field in fields(record)], values_of
 
 
 def _ready(field: Field) -> Ready | None:

@@ -1,7 +1,7 @@
 """From JSON to records, validated in C; when that fails, every fault is named with path, value and rule."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,9 @@ from assay.errors import BadInput, first_few, near_miss
 
 R = TypeVar("R", bound=Record)
 LONGEST_VALUE = 120
+#: What msgspec raises for bytes that are no JSON; RecursionError for a thousand brackets.
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NUMBER = [bytes([digit]) for digit in b"-0123456789"]
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -58,66 +61,123 @@ class Decoder(Generic[R]):
     def decode(self, body: bytes) -> Decoded[R]:
         """The records in `body`. Raises `Invalid` with every fault, or `BadInput` when it is no JSON."""
         try:
-            if body.lstrip()[:1] == b"[":
+            if _is_array(body):
                 return Decoded(self._many.decode(body), single=False)
             return Decoded([self._one.decode(body)], single=True)
-        except msgspec.ValidationError:
-            raise Invalid(self.record.__name__, list_faults(msgspec.json.decode(body), self.record)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadInput(f"the body is not JSON: {error}", do="Send one JSON object or an array of them.") from None
+        except msgspec.ValidationError as error:
+            refusal = str(error)
+        except _NOT_JSON as error:
+            raise _not_json(error) from None
+        raise Invalid(self.record.__name__, list_faults(body, self.record) or [_as_msgspec_says(refusal)])
 
 
-def list_faults(body: object, record: type[Record]) -> list[Fault]:
-    """Every fault of a decoded JSON body against a contract, in the order of rows and fields."""
-    if isinstance(body, list):
-        return [fault for i, row in enumerate(body) for fault in _row_faults(row, record, f"$[{i}]")]
-    return _row_faults(body, record, "$")
+def list_faults(body: bytes, record: type[Record]) -> list[Fault]:
+    """Every fault of a JSON body against a contract, in the order of rows and fields; `BadInput` when it is no JSON.
 
-
-def _row_faults(row: object, record: type[Record], path: str) -> list[Fault]:
-    if not isinstance(row, dict):
-        return [Fault(path, _shown(row), f"an object with the fields of {record.__name__}")]
-    known = {field.name: field for field in fields(record)}
-    unknown = [
-        Fault(
-            f"{path}.{name}",
-            _shown(row[name]),
-            f"no such field in {record.__name__}; {near_miss(name, known)}".rstrip("; "),
-        )
-        for name in row
-        if name not in known
-    ]
-    return unknown + [fault for field in known.values() for fault in _field_faults(row, field, path)]
-
-
-def _field_faults(row: dict[str, Any], field: Field, path: str) -> list[Fault]:
-    if field.name not in row:
-        return [] if field.optional else [Fault(f"{path}.{field.name}", None, field.rule)]
+    >>> class Trip(Record):
+    ...     miles: float
+    >>> print(*list_faults(b'[{"miles": "far"}, {"mile": 1}]', Trip), sep="\\n")
+    $[0].miles: "far", expected a number
+    $[1].mile: 1, expected no such field in Trip; did you mean miles?
+    $[1].miles: missing, expected a number
+    """
     try:
-        _converter(field)(row[field.name])
+        if not _is_array(body):
+            return _row_faults(body, record, "$")
+        rows = msgspec.json.decode(body, type=list[msgspec.Raw])
+        return [fault for i, row in enumerate(rows) for fault in _row_faults(bytes(row), record, f"$[{i}]")]
+    except _NOT_JSON as error:
+        raise _not_json(error) from None
+
+
+def _is_array(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"["
+
+
+def _not_json(error: Exception) -> BadInput:
+    why = "it is nested too deep" if isinstance(error, RecursionError) else error
+    return BadInput(f"the body is not JSON: {why}", do="Send one JSON object or an array of them.")
+
+
+def _as_msgspec_says(refusal: str) -> Fault:
+    # A name that stands twice in an object: the first is wrong, and only the last is seen when faults are listed.
+    rule, _, path = refusal.partition(" - at ")
+    return Fault(path.strip("`") or "$", "refused", f"a name once, and what the decoder takes: {rule}")
+
+
+def _row_faults(row: bytes, record: type[Record], path: str) -> list[Fault]:
+    # Raw values, so that the very bytes are judged by the very rules of the decoder, and shown.
+    try:
+        values = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        return [Fault(f"{path}.{field.name}", _shown(row[field.name]), field.rule)]
+        return [Fault(path, _shown(row), f"an object with the fields of {record.__name__}")]
+    known = [field.name for field in fields(record)]
+    faults: list[Fault] = []
+    if record.__struct_config__.forbid_unknown_fields:
+        faults = [_unknown(name, bytes(value), record, path) for name, value in values.items() if name not in known]
+    return faults + [fault for field in fields(record) for fault in _field_faults(values, field, path)]
+
+
+def _unknown(name: str, value: bytes, record: type[Record], path: str) -> Fault:
+    return Fault(_below(path, name), _shown(value), f"no such field in {record.__name__}{_hint(name, record)}")
+
+
+@lru_cache(maxsize=1024)
+def _hint(name: str, record: type[Record]) -> str:
+    hint = near_miss(name, [field.name for field in fields(record)])
+    return f"; {hint}" if hint else ""
+
+
+def _below(path: str, name: str) -> str:
+    step = f".{name}" if name.isidentifier() else f"[{_cut(msgspec.json.encode(name).decode())}]"
+    return path + step
+
+
+def _field_faults(values: dict[str, msgspec.Raw], field: Field, path: str) -> list[Fault]:
+    if field.name not in values:
+        return [] if field.optional else [Fault(_below(path, field.name), None, field.rule)]
+    value = bytes(values[field.name])
+    try:
+        _decoder(field).decode(value)
+    except msgspec.ValidationError:
+        return [Fault(_below(path, field.name), _shown(value), field.rule + _size_rule(value, field))]
     return []
 
 
+def _size_rule(value: bytes, field: Field) -> str:
+    plain = field.categories is None and field.range is None
+    of_its_kind = {float: value[:1] in _NUMBER, int: value.lstrip(b"-").isdigit()}.get(field.type, False)
+    return ", of a size that its column holds" if plain and of_its_kind else ""
+
+
 @lru_cache(maxsize=4096)
-def _converter(field: Field) -> Any:
-    # Through JSON again, so that the very rules of the decoder apply.
-    decoder = msgspec.json.Decoder(field.wire_type())
-    return lambda value: decoder.decode(msgspec.json.encode(value))
+def _decoder(field: Field) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(field.wire_type())
 
 
-def _shown(value: object) -> str:
-    text = msgspec.json.encode(value).decode()
+def _shown(value: bytes) -> str:
+    return _cut(value.decode(errors="replace"))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
 
 
 def to_json(row: dict[str, Any]) -> bytes:
-    """One row as the JSON that a client sends: times as ISO 8601 in UTC, NaN and missing as null."""
+    """One row as the JSON that a client sends: times as ISO 8601 in UTC; NaN, infinities and missing as null."""
     return msgspec.json.encode({name: _plain(value) for name, value in row.items()})
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float) and value != value:  # NaN
         return None
-    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return _in_utc(value)
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # within a day of year 1 or 9999: no such moment in UTC, but its own offset names it
+        return moment

@@ -1,5 +1,6 @@
 """What a field of a record may be, read from its annotation."""
 
+import math
 import types
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -13,6 +14,9 @@ T = TypeVar("T")
 Severity = Literal["error", "warn"]
 Scalar = type[float | int | bool | str | datetime | date]
 LONG_NUMBER = 10_000
+#: The least and greatest whole number that a column holds exactly: int64, and float64 when it may be missing.
+WHOLE = (-(2**63), 2**63 - 1)
+WHOLE_OR_MISSING = (-(2**53), 2**53)
 SCALARS: tuple[Scalar, ...] = (float, int, bool, str, datetime, date)
 
 
@@ -62,9 +66,16 @@ def between(low: float | None = None, high: float | None = None, *, unit: str | 
     """Declare the range of a number, ends included, and its unit. Raises `BadInput` for an empty range."""
     if low is None and high is None:
         raise BadInput("between() needs an end", do="Write between(0, 100) or between(0).")
+    for end in (low, high):
+        if end is not None and not _is_finite(end):
+            raise BadInput(f"between() can't end at {end!r}", do="Give a number, or leave the end out: between(0).")
     if low is not None and high is not None and not low <= high:
         raise BadInput(f"between({low}, {high}) allows nothing", do="Put the smaller end first.")
     return Between(low, high, unit)
+
+
+def _is_finite(end: object) -> bool:
+    return isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end)
 
 
 def nulls(*, max: float, severity: Severity = "error") -> Nulls:  # noqa: A002
@@ -122,21 +133,32 @@ class Field:
             wire = Literal[self.categories]
         elif self.type is datetime:
             wire = Annotated[datetime, msgspec.Meta(tz=True)]
-        elif self.range is not None:
+        elif self.type is int or self.range is not None:
             schema = {"x-unit": self.unit} if self.unit else None
-            low, high = (self._bound(end) for end in (self.range.low, self.range.high))
+            low, high = self.bounds
             wire = Annotated[self.type, msgspec.Meta(ge=low, le=high, extra_json_schema=schema)]
         return wire | None if self.nullable else wire
 
-    def _bound(self, end: float | None) -> float | None:
-        return int(end) if end is not None and self.type is int else end
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The least and greatest number allowed, None where there is no end; whole ends for a whole number."""
+        low, high = (self.range.low, self.range.high) if self.range else (None, None)
+        if self.type is not int:
+            return low, high
+        least, greatest = WHOLE_OR_MISSING if self.nullable else WHOLE
+        return (
+            least if low is None else max(least, math.ceil(low)),
+            greatest if high is None else min(greatest, math.floor(high)),
+        )
 
 
 def read_annotation(owner: str, name: str, annotation: Any, *, optional: bool = False) -> Field:
     """The field that `annotation` declares; raises `BadInput` when it can't be a column."""
     field = _read(Field(name, float, optional=optional), annotation, f"{owner}.{name}")
-    if field.range and field.type not in (float, int):
-        raise BadInput(f"{owner}.{name}: between() is for numbers, not for {field.type.__name__}")
+    if field.range:
+        _refuse_range(field, f"{owner}.{name}")
+    if field.categories and field.type is int and not all(_fits(category, field) for category in field.categories):
+        raise BadInput(f"{owner}.{name}: a category is too large a number for its column")
     if field.nulls and not field.nullable:
         raise BadInput(f"{owner}.{name}: nulls() is for a field that may be null", do="Write float | None.")
     if field.role and field.nullable:
@@ -144,12 +166,27 @@ def read_annotation(owner: str, name: str, annotation: Any, *, optional: bool = 
     return field
 
 
+def _refuse_range(field: Field, where: str) -> None:
+    if field.categories is not None:
+        raise BadInput(f"{where}: between() is not for a category", do="Leave it out: Literal names the values.")
+    if field.type not in (float, int):
+        raise BadInput(f"{where}: between() is for numbers, not for {field.type.__name__}")
+    low, high = field.bounds
+    if low is not None and high is not None and low > high:
+        raise BadInput(f"{where}: no whole number is {field.range}", do="Widen the range.")
+
+
+def _fits(category: str | int, field: Field) -> bool:
+    least, greatest = WHOLE_OR_MISSING if field.nullable else WHOLE
+    return isinstance(category, int) and least <= category <= greatest
+
+
 def _read(field: Field, annotation: Any, where: str) -> Field:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         inner = _read(field, args[0], where)
         for mark in args[1:]:
-            inner = _marked(inner, mark)
+            inner = _marked(inner, mark, where)
         return inner
     if origin in (Union, types.UnionType) and type(None) in args and len(args) == 2:
         (other,) = (arg for arg in args if arg is not type(None))
@@ -164,7 +201,7 @@ def _read(field: Field, annotation: Any, where: str) -> Field:
     )
 
 
-def _marked(field: Field, mark: object) -> Field:
+def _marked(field: Field, mark: object, where: str) -> Field:
     match mark:
         case Between():
             return replace(field, range=mark)
@@ -172,5 +209,9 @@ def _marked(field: Field, mark: object) -> Field:
             return replace(field, nulls=mark)
         case Role():
             return replace(field, role=mark.name)
+        case msgspec.Meta():
+            raise BadInput(f"{where}: msgspec.Meta is not read here", do="Use between() and nulls().")
+        case _ if mark in (between, nulls):
+            raise BadInput(f"{where}: {getattr(mark, '__name__', mark)} is not called", do="Write between(0, 100).")
         case _:
             return field

@@ -9,22 +9,36 @@ import msgspec
 from assay.contract.fields import Field, read_annotation
 from assay.errors import BadInput, near_miss
 
+#: Options of msgspec that make the body differ from the record.
+_OTHER_SHAPES = {"rename", "tag", "tag_field", "array_like"}
+
 
 def _annotations(name: str, namespace: dict[str, Any]) -> dict[str, Any]:
     annotate = namespace.get("__annotate_func__") or namespace.get("__annotate__")  # Python 3.14
     found: dict[str, Any] = dict(annotate(1) if annotate else namespace.get("__annotations__", {}))
     module = sys.modules.get(namespace.get("__module__", ""))
-    scope = {**vars(module), **namespace} if module else namespace
+    own = {key: value for key, value in namespace.items() if key not in found}  # a default may hide a type's name
+    scope = {**(vars(module) if module else {}), **own}
     for field, annotation in found.items():
         if isinstance(annotation, str):
             try:
                 found[field] = eval(annotation, scope)  # noqa: S307 - the user's own source, as Python itself would
-            except NameError as error:
+            except (NameError, SyntaxError, AttributeError, TypeError) as error:
                 raise BadInput(
                     f"{name}.{field}: can't read {annotation!r}: {error}",
                     do="Name only what the module defines, or drop `from __future__ import annotations`.",
                 ) from None
     return found
+
+
+def _refuse_default(name: str, field: Field, default: object) -> None:
+    kinds = (int, float) if field.type is float else field.type
+    try:
+        if default is not None and not isinstance(default, kinds):
+            raise TypeError
+        msgspec.convert(default, field.wire_type())
+    except (msgspec.ValidationError, TypeError):
+        raise BadInput(f"{name}.{field.name}: the default {default!r} breaks its own rule: {field.rule}") from None
 
 
 def _refuse_two_of_a_role(record: "RecordType") -> None:
@@ -39,7 +53,9 @@ class RecordType(msgspec.StructMeta):
     """Reads the annotations of a record once, when its class is made, and turns them into wire types."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> "RecordType":
-        """Make the class; raises `BadInput` for an annotation that can't be a column."""
+        """Make the class; raises `BadInput` for an annotation that can't be a column and an option that renames."""
+        for option in _OTHER_SHAPES & options.keys():
+            raise BadInput(f"{name}: {option}= is not for a contract", do="Name the fields as they are sent.")
         own: list[Field] = []
         annotations = _annotations(name, namespace)
         for field_name, annotation in annotations.items():
@@ -47,12 +63,17 @@ class RecordType(msgspec.StructMeta):
                 continue
             field = read_annotation(name, field_name, annotation, optional=field_name in namespace)
             annotations[field_name] = field.wire_type()
+            if field.optional:
+                _refuse_default(name, field, namespace[field_name])
             own.append(field)
         namespace = {**namespace, "__annotations__": annotations}
         namespace.pop("__annotate_func__", None)
         namespace.pop("__annotate__", None)
         strict: dict[str, Any] = {"kw_only": True, "frozen": True, "forbid_unknown_fields": True}
-        made = cast("RecordType", super().__new__(mcs, name, bases, namespace, **strict | options))
+        try:
+            made = cast("RecordType", super().__new__(mcs, name, bases, namespace, **strict | options))
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"{name} can't be a record: {error}") from None
         inherited = [f for base in bases for f in getattr(base, "__assay_fields__", ()) if f.name not in annotations]
         made.__assay_fields__ = tuple(inherited + own)
         _refuse_two_of_a_role(made)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from assay.errors import AssayError, Unavailable
+from assay.errors import AssayError, BadInput, Unavailable
 from assay.serve.answer import open_served
 from assay.serve.app import App
 from assay.store import Store
@@ -65,13 +65,15 @@ def _config(app: App) -> uvicorn.Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises `Unavailable`, naming the port, when it is taken."""
+    """A socket that listens. Raises `Unavailable`, naming the port, when it is taken, `BadInput` for no port at all."""
     try:
         listener = socket.create_server((host, port), backlog=2048)
+    except OverflowError:
+        raise BadInput(f"{port} is not a port", do="Ports are 1 to 65535; 0 takes a free one.") from None
     except OSError as error:
+        why = (error.strerror or str(error)).partition(" (while")[0]
         raise Unavailable(
-            f"can't listen on {host}:{port}: {error.strerror}",
-            do="Stop what listens there, or choose another: --port 8402",
+            f"can't listen on {host}:{port}: {why}", do="Stop what listens there, or choose another: --port 8402"
         ) from None
     listener.set_inheritable(False)
     return listener

@@ -49,7 +49,8 @@ def table(rows: Sequence[Record], record: type[Record]) -> pa.Table:
 def columns(data: pa.Table, record: type[R]) -> Columns[R]:
     """The columns of a table, each of shape (n,), in the very form that `columns.from_rows` gives.
 
-    Raises `BadInput`, all faults at once, for a missing column, a wrong type, and nulls where none are allowed.
+    Raises `BadInput`, all faults at once, for a missing column, a wrong type, and nulls where none are allowed; NaN
+    counts as null, as it does in checks.
     """
     faults: list[str] = []
     arrays: dict[str, Array] = {}
@@ -70,6 +71,8 @@ def columns(data: pa.Table, record: type[R]) -> Columns[R]:
 def _column(data: pa.Table, field: Field) -> Array:
     if field.name not in data.column_names:
         raise BadInput(f"column {field.name} is missing. {near_miss(field.name, data.column_names)}".strip())
+    if data.column_names.count(field.name) > 1:
+        raise BadInput(f"column {field.name} is in the table more than once")
     column = data.column(field.name)
     if pa.types.is_timestamp(column.type) and column.type.tz is None and field.type is datetime:
         raise BadInput(
@@ -77,11 +80,19 @@ def _column(data: pa.Table, field: Field) -> Array:
             f'pc.assume_timezone(table["{field.name}"], "America/New_York")'
         )
     column = _cast(column, field)
-    if column.null_count and not field.nullable:
-        raise BadInput(
-            f"column {field.name} has {column.null_count:,} nulls of {len(column):,}, the contract allows none"
-        )
-    return to_numpy(column, dtype_of(field))
+    missing = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
+    if missing and not field.nullable:
+        raise BadInput(f"column {field.name} has {missing:,} nulls of {len(column):,}, the contract allows none")
+    return to_numpy(_held_exactly(column, field), dtype_of(field))
+
+
+def _held_exactly(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
+    if field.type is not int or not field.nullable:
+        return column
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"column {field.name} may be missing, so it is kept as float64: {error}") from None
 
 
 def _cast(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
@@ -102,7 +113,7 @@ def _cast(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
         raise BadInput(f"column {field.name} is {column.type}, the contract says {field.rule}")
     try:
         return column.cast(target)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInput(f"column {field.name} can't become {target}: {error}") from None
 
 

@@ -38,6 +38,8 @@ def literal(value: str | float) -> str:
 def create_table(record: type[Record], name: str, dialect: Dialect = "duckdb") -> str:
     """The statement that makes a table for a contract, with its rules as constraints.
 
+    For SQLite the table is STRICT (SQLite 3.37), without which a text goes into a column of numbers.
+
     >>> from assay.contract import Key, Record
     >>> class Trip(Record):
     ...     trip: Key[str]
@@ -49,15 +51,17 @@ def create_table(record: type[Record], name: str, dialect: Dialect = "duckdb") -
     )
     """
     lines = ",\n".join(f"  {_column(field, dialect)}" for field in fields(record))
-    return f"CREATE TABLE {quoted(name)} (\n{lines}\n)"
+    return f"CREATE TABLE {quoted(name)} (\n{lines}\n)" + (" STRICT" if dialect == "sqlite" else "")
 
 
 def _column(field: Field, dialect: Dialect) -> str:
     parts = [quoted(field.name), _TYPES[dialect][field.type]]
     if field.role == "key":
         parts.append("PRIMARY KEY")
-    elif not field.nullable:
+    if not field.nullable and (field.role != "key" or dialect == "sqlite"):  # SQLite lets a primary key be null
         parts.append("NOT NULL")
+    if field.type is bool and dialect == "sqlite":
+        parts.append(f"CHECK ({quoted(field.name)} IN (0, 1))")
     if field.categories is not None:
         parts.append(f"CHECK ({quoted(field.name)} IN ({', '.join(map(literal, field.categories))}))")
     if field.range is not None:

@@ -1,0 +1,32 @@
+"""What several parts' tests share."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "flights" / "flights.py"
+
+
+@pytest.fixture(scope="session")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example project with its real data and two published versions of September 2013; copy it before changing it."""
+    from assay.cli.flights_data import build
+
+    folder = tmp_path_factory.mktemp("flights")
+    (folder / "flights.py").write_text(EXAMPLE.read_text())
+    build(folder / "data")
+    command = [sys.executable, "-m", "assay", "run", "flights:weekly", "--replay", "2013-09-16..2013-09-23"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def flights_copy(flights: Path, tmp_path: Path) -> Path:
+    """The example project in a folder of its own; the data is shared."""
+    (tmp_path / "data").symlink_to(flights / "data")
+    shutil.copy(flights / "flights.py", tmp_path)
+    shutil.copytree(flights / ".assay", tmp_path / ".assay")
+    return tmp_path
