@@ -81,7 +81,9 @@ def serve_a_row(project: Path) -> None:
     with store.use(store.find_home(project / ".assay")) as opened:
         served = open_served(opened, champion(opened, "flight-delay"), rotate_s=60)
         takes = served.bundle.model.takes
-        row = read("data/flights", takes, until="2013-10-02", last="1d").drop_columns(["late"]).slice(0, 1).to_pylist()[0]
+        row = (
+            read("data/flights", takes, until="2013-10-02", last="1d").drop_columns(["late"]).slice(0, 1).to_pylist()[0]
+        )
         answer(served, to_json(row), "r1")
         served.log.close()
 

@@ -89,8 +89,9 @@ class Show:
         if self.record:
             with Path(os.devnull).open("w") as nowhere:
                 self.console.file, kept = nowhere, self.console.file
-                self.console.print(Text.from_ansi(written.decode()))
+                self.console.print(Text.from_ansi(written.decode().rstrip()))
                 self.console.file = kept
+        self.console.print()
         if (code := process.wait()) > 1:
             raise Unavailable(
                 f"assay {' '.join(arguments)} ended with exit code {code}", do="Its message stands above."

@@ -72,11 +72,11 @@ class Decoder(Generic[R]):
 
 
 def list_faults(body: bytes, record: type[Record]) -> list[Fault]:
-    """Every fault of a JSON body against a contract, in the order of rows and fields; `BadInput` when it is no JSON.
+    r"""Every fault of a JSON body against a contract, in the order of rows and fields; `BadInput` when it is no JSON.
 
     >>> class Trip(Record):
     ...     miles: float
-    >>> print(*list_faults(b'[{"miles": "far"}, {"mile": 1}]', Trip), sep="\\n")
+    >>> print(*list_faults(b'[{"miles": "far"}, {"mile": 1}]', Trip), sep="\n")
     $[0].miles: "far", expected a number
     $[1].mile: 1, expected no such field in Trip; did you mean miles?
     $[1].miles: missing, expected a number
@@ -146,8 +146,9 @@ def _field_faults(values: dict[str, msgspec.Raw], field: Field, path: str) -> li
 
 def _size_rule(value: bytes, field: Field) -> str:
     plain = field.categories is None and field.range is None
-    of_its_kind = {float: value[:1] in _NUMBER, int: value.lstrip(b"-").isdigit()}.get(field.type, False)
-    return ", of a size that its column holds" if plain and of_its_kind else ""
+    whole = value.lstrip(b"-").isdigit()
+    too_large = whole if field.type is int else field.type is float and value[:1] in _NUMBER
+    return ", of a size that its column holds" if plain and too_large else ""
 
 
 @lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ T = TypeVar("T")
 Severity = Literal["error", "warn"]
 Scalar = type[float | int | bool | str | datetime | date]
 LONG_NUMBER = 10_000
+LONGEST_WHOLE = 1e15
 #: The least and greatest whole number that a column holds exactly: int64, and float64 when it may be missing.
 WHOLE = (-(2**63), 2**63 - 1)
 WHOLE_OR_MISSING = (-(2**53), 2**53)
@@ -40,7 +41,9 @@ class Between:
 def _shown(number: float | None) -> str:
     if number is None:
         return ""
-    return f"{number:,g}" if abs(number) >= LONG_NUMBER else f"{number:g}"  # 2013 may be a year
+    if isinstance(number, float) and number.is_integer() and abs(number) < LONGEST_WHOLE:
+        number = int(number)
+    return f"{number:,}" if abs(number) >= LONG_NUMBER else f"{number}"  # 2013 may be a year
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,24 @@ EventTime = Annotated[datetime, Role("event_time")]
 
 
 def between(low: float | None = None, high: float | None = None, *, unit: str | None = None) -> Between:
-    """Declare the range of a number, ends included, and its unit. Raises `BadInput` for an empty range."""
+    """Declare the range of a number, ends included, and its unit; an infinite end is none.
+
+    Raises `BadInput` for a range without an end, and for one that allows nothing.
+    """
+    low, high = _end(low, -math.inf), _end(high, math.inf)
     if low is None and high is None:
         raise BadInput("between() needs an end", do="Write between(0, 100) or between(0).")
-    for end in (low, high):
-        if end is not None and not _is_finite(end):
-            raise BadInput(f"between() can't end at {end!r}", do="Give a number, or leave the end out: between(0).")
     if low is not None and high is not None and not low <= high:
         raise BadInput(f"between({low}, {high}) allows nothing", do="Put the smaller end first.")
     return Between(low, high, unit)
 
 
-def _is_finite(end: object) -> bool:
-    return isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end)
+def _end(end: object, none: float) -> float | None:
+    if end is None or end == none:
+        return None
+    if isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end):
+        return end
+    raise BadInput(f"between() can't end at {end!r}", do="Give a number, or leave the end out: between(0).")
 
 
 def nulls(*, max: float, severity: Severity = "error") -> Nulls:  # noqa: A002
@@ -162,7 +170,8 @@ def read_annotation(owner: str, name: str, annotation: Any, *, optional: bool = 
     if field.nulls and not field.nullable:
         raise BadInput(f"{owner}.{name}: nulls() is for a field that may be null", do="Write float | None.")
     if field.role and field.nullable:
-        raise BadInput(f"{owner}.{name}: a {field.role.replace('_', ' ')} can't be null", do="Remove | None.")
+        role = {"key": "a key", "event_time": "an event time"}[field.role]
+        raise BadInput(f"{owner}.{name}: {role} can't be null", do="Remove | None.")
     return field
 
 

@@ -19,16 +19,19 @@ def _annotations(name: str, namespace: dict[str, Any]) -> dict[str, Any]:
     module = sys.modules.get(namespace.get("__module__", ""))
     own = {key: value for key, value in namespace.items() if key not in found}  # a default may hide a type's name
     scope = {**(vars(module) if module else {}), **own}
-    for field, annotation in found.items():
-        if isinstance(annotation, str):
-            try:
-                found[field] = eval(annotation, scope)  # noqa: S307 - the user's own source, as Python itself would
-            except (NameError, SyntaxError, AttributeError, TypeError) as error:
-                raise BadInput(
-                    f"{name}.{field}: can't read {annotation!r}: {error}",
-                    do="Name only what the module defines, or drop `from __future__ import annotations`.",
-                ) from None
-    return found
+    return {field: _evaluated(annotation, scope, f"{name}.{field}") for field, annotation in found.items()}
+
+
+def _evaluated(annotation: Any, scope: dict[str, Any], where: str) -> Any:
+    while isinstance(annotation, str):  # a quoted one is a text within a text
+        try:
+            annotation = eval(annotation, scope)  # noqa: S307 - the user's own source, as Python itself would
+        except (NameError, SyntaxError, AttributeError, TypeError) as error:
+            raise BadInput(
+                f"{where}: can't read {annotation!r}: {error}",
+                do="Name only what the module defines, or drop `from __future__ import annotations`.",
+            ) from None
+    return annotation
 
 
 def _refuse_default(name: str, field: Field, default: object) -> None:
@@ -42,10 +45,10 @@ def _refuse_default(name: str, field: Field, default: object) -> None:
 
 
 def _refuse_two_of_a_role(record: "RecordType") -> None:
-    for role in ("key", "event_time"):
+    for role, word in (("key", "key"), ("event_time", "event time")):
         named = [field.name for field in record.__assay_fields__ if field.role == role]
         if len(named) > 1:
-            raise BadInput(f"{record.__name__} has {len(named)} fields as {role}: {', '.join(named)}", do="Keep one.")
+            raise BadInput(f"{record.__name__} has {len(named)} fields as {word}: {', '.join(named)}", do="Keep one.")
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

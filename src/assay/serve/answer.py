@@ -10,7 +10,6 @@ import msgspec
 
 from assay.contract import Decoder
 from assay.contract.columns import from_rows
-from assay.contract.decode import Decoded
 from assay.errors import AssayError, BadInput
 from assay.model import Bundle, open_bundle
 from assay.predictions import PredictionLog
@@ -60,7 +59,9 @@ def answer(served: Served, body: bytes, request_id: str) -> bytes:
     the contract, and `Unanswerable` when the prediction does.
     """
     received = datetime.now(UTC)
-    decoded = _decoded(served, body)
+    decoded = served.decoder.decode(body)
+    if not decoded.rows:
+        raise BadInput("the body holds no rows", do="Send at least one.")
     bundle, version = served.bundle, served.version
     features = bundle.features(from_rows(decoded.rows, bundle.model.takes))
     values: list[float] = bundle.predict(features).tolist()
@@ -72,17 +73,6 @@ def answer(served: Served, body: bytes, request_id: str) -> bytes:
     )
     said["model"], said["version"], said["request_id"] = version.model, version.version, request_id
     return _encode(said)
-
-
-def _decoded(served: Served, body: bytes) -> Decoded[Any]:
-    try:
-        decoded = served.decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        # Broken behind the first fault of the contract, too deep, or a number that no float holds.
-        raise BadInput(f"the body is not JSON: {error}", do="Send one JSON object or an array of them.") from None
-    if not decoded.rows:
-        raise BadInput("the body holds no rows", do="Send at least one.")
-    return decoded
 
 
 def _check_output(served: Served, values: list[float]) -> None:

@@ -20,6 +20,7 @@ from assay.track import champion
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 SHUTDOWN_WITHIN_S = 10
+LAST_PORT = 65535
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -66,10 +67,10 @@ def _config(app: App) -> uvicorn.Config:
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises `Unavailable`, naming the port, when it is taken, `BadInput` for no port at all."""
+    if not 0 <= port <= LAST_PORT:
+        raise BadInput(f"{port} is not a port", do=f"Ports are 1 to {LAST_PORT}; 0 takes a free one.")
     try:
         listener = socket.create_server((host, port), backlog=2048)
-    except OverflowError:
-        raise BadInput(f"{port} is not a port", do="Ports are 1 to 65535; 0 takes a free one.") from None
     except OSError as error:
         why = (error.strerror or str(error)).partition(" (while")[0]
         raise Unavailable(

@@ -80,7 +80,7 @@ def _column(data: pa.Table, field: Field) -> Array:
             f'pc.assume_timezone(table["{field.name}"], "America/New_York")'
         )
     column = _cast(column, field)
-    missing = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
+    missing = int(column.is_null(nan_is_null=True).to_numpy().sum())
     if missing and not field.nullable:
         raise BadInput(f"column {field.name} has {missing:,} nulls of {len(column):,}, the contract allows none")
     return to_numpy(_held_exactly(column, field), dtype_of(field))
