@@ -58,7 +58,7 @@ def test_one_object_and_an_array_of_them() -> None:
         ("number", "true", "a number"),
         ("number", "null", "a number"),
         ("number", "1e400", "a number, of a size that its column holds"),
-        ("number", "1" + "0" * 110, "a number"),
+        ("number", "1" + "0" * 400, "a number, of a size that its column holds"),
         ("ranged", "2.6", "a number, -1.5 to 2.5 mi"),
         ("ranged", "-1e400", "a number, -1.5 to 2.5 mi"),
         ("count", "1.0", "a whole number"),
@@ -84,10 +84,8 @@ def test_every_kind_of_field_refuses_what_it_can_not_hold(field: str, value: str
     assert len(EVERYTHING.decode(body).rows) == 1
     values = {name: json.dumps(good) for name, good in json.loads(body).items()} | {field: value}
     bad = "{" + ",".join(f'"{name}": {text}' for name, text in values.items()) + "}"
-    (fault,) = refused(bad.encode(), EVERYTHING)
-    assert fault.startswith(f"$.{field}: {value[:100]}")
-    if len(value) < 120 and not value.startswith("1" + "0" * 100):
-        assert fault == f"$.{field}: {value}, expected {rule}"
+    shown = value if len(value) <= 120 else value[:120] + "..."
+    assert refused(bad.encode(), EVERYTHING) == [f"$.{field}: {shown}, expected {rule}"]
 
 
 def test_all_faults_are_named_at_once_with_path_value_and_rule() -> None:
@@ -159,13 +157,14 @@ def test_a_contract_that_allows_unknown_fields_names_none() -> None:
 
 
 def faults_or_rows(decoder: Decoder[Any], body: bytes) -> None:
+    faults = None
     try:
         decoder.decode(body)
     except Invalid as error:
-        assert error.faults
-        assert "more" in str(error) or all(str(fault) in str(error) for fault in error.faults)
-    except BadInput:
-        pass
+        faults = error.faults
+    except BadInput as error:
+        faults = [error.do]
+    assert faults is None or len(faults) > 0
 
 
 @given(st.binary() | st.text('[]{}":,0123456789.eE+-ntfalsrue \\u', max_size=60).map(str.encode))

@@ -95,9 +95,7 @@ def test_served_and_trained_rows_have_the_same_columns_and_types(opened: store.S
     one.log.close()
     drain_predictions(opened.home)
     assert types(rows_of(opened)) == expected
-    trained = read_rows(
-        opened.home, "long-trip", "trained", request_id=find_version(opened, "long-trip", 1).run_id
-    )
+    trained = read_rows(opened.home, "long-trip", "trained", request_id=find_version(opened, "long-trip", 1).run_id)
     assert trained is not None
     own = {name: kind for name, kind in types(trained).items() if name != "feature_weekday" and name != "feature_night"}
     assert own == expected

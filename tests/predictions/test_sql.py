@@ -82,15 +82,15 @@ def test_no_file_outside_of_the_project_is_read(opened: store.Store, query: str)
 
 
 def test_a_file_of_the_project_is_read(opened: store.Store) -> None:
-    (opened.home.project / "mine.csv").write_text("trip,seen\nt599,yes\n")
+    (opened.home.project / "mine.csv").write_text("trip,seen\nt599,often\n")
     query = f"SELECT seen FROM served.long_trip JOIN '{opened.home.project}/mine.csv' ON trip = input_trip"
-    assert open_sql(opened, query).to_pylist() == [{"seen": "yes"}]
+    assert open_sql(opened, query).to_pylist() == [{"seen": "often"}]
 
 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("SELECT mile FROM served.long_trip", ["mile", "input_miles"]),
+        ("SELECT input_mile FROM served.long_trip", ["input_mile", "input_miles"]),
         ("SELECT * FROM served.nothing", ["nothing"]),
         ("SELEC 1", ["SELEC"]),
     ],

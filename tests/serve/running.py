@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROJECT = '''
+PROJECT = """
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -92,7 +92,7 @@ def publish_all():
         candidate = assay.train(declared, past)
         assert assay.bless(candidate, holdout, policy).blessed
         assay.publish(candidate)
-'''
+"""
 PUBLISH = "import taxi; taxi.publish_all()"
 ROW: dict[str, Any] = {"trip": "a", "start": "2013-01-20T12:00:00Z", "zone": "north", "miles": 3.5, "seats": 4}
 START_WITHIN_S = 60
@@ -167,7 +167,11 @@ class Server:
 
 
 def ask(
-    connection: http.client.HTTPConnection, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
 ) -> Reply:
     """One request on an open connection; a body that is no bytes is sent as JSON."""
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()

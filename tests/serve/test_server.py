@@ -26,7 +26,9 @@ def served_ids(home: Path, model: str = "long-trip") -> Counter[str]:
 
 
 def log_lines(home: Path) -> list[dict]:
-    return [json.loads(line) for path in home.glob("logs/assay-serve-*.jsonl") for line in path.read_text().splitlines()]
+    return [
+        json.loads(line) for path in home.glob("logs/assay-serve-*.jsonl") for line in path.read_text().splitlines()
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -77,7 +79,11 @@ def test_a_fault_of_the_features_fails_one_request_and_is_in_the_log(home: Path)
         assert server.predict(ROW).status == 200
         server.end()
     (line,) = [line for line in log_lines(home) if line["log.level"] == "ERROR"]
-    assert (line["error.type"], line["request_id"], line["model_version"]) == ("ZeroDivisionError", "broken", "faulty/1")
+    assert (line["error.type"], line["request_id"], line["model_version"]) == (
+        "ZeroDivisionError",
+        "broken",
+        "faulty/1",
+    )
     assert "1 / 0" in line["error.stack_trace"]
 
 

@@ -114,10 +114,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read(path)
 
 
-def test_a_segment_is_named_after_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "20250102-7.seg"
+def test_a_segment_is_named_after_its_file_and_its_topic_after_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "rows" / "20250102-7.seg"
+    path.parent.mkdir()
     path.write_bytes(segment([b"one"]))
-    assert (read(path).id, read(path).path, read(path).records) == ("20250102-7", path, [b"one"])
+    found = read(path)
+    assert (found.id, found.topic, found.path, found.records) == ("20250102-7", "rows", path, [b"one"])
 
 
 @pytest.mark.parametrize("hole", ["zeros", "noise"])

@@ -108,6 +108,16 @@ def test_tick_closes_an_old_segment_and_leaves_a_young_one(tmp_path: Path) -> No
         assert [is_locked(path) for path in files(tmp_path)] == [False, True]
 
 
+def test_an_append_closes_an_old_segment_even_if_nobody_ticks(tmp_path: Path) -> None:
+    with Spool(tmp_path, TOPIC, b"meta", max_age_s=0.3) as spool:
+        spool.append(b"one")
+        spool.append(b"two")
+        time.sleep(0.35)
+        assert spool.append(b"three")
+        assert [is_locked(path) for path in files(tmp_path)] == [False, True]
+    assert [read(path).records for path in files(tmp_path)] == [[b"one", b"two"], [b"three"]]
+
+
 def test_rotate_frees_the_segment(tmp_path: Path) -> None:
     with Spool(tmp_path, TOPIC, b"meta") as spool:
         spool.append(b"one")
@@ -254,6 +264,30 @@ def test_a_disk_too_full_for_a_header_leaves_no_file(tmp_path: Path, limit: int)
     assert run(FULL_DISK, tmp_path, limit) == "0 200 True True\n"
     assert kept(tmp_path) == [b"room again"]
     assert len(list((tmp_path / TOPIC).iterdir())) == 1
+
+
+FAILED_FSYNC = """
+import resource, sys
+from pathlib import Path
+from assay.store.spool import Spool
+spool = Spool(Path(sys.argv[1]), "rows", b"meta")
+spool.append(b"one")
+synced = []
+folder = str(spool.folder)  # opened for its own fsync, once a segment
+sys.addaudithook(lambda event, given: synced.append(1) if event == "open" and given[0] == folder else None)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 1000))
+spool.tick()
+failed = len(synced)
+resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
+spool.tick()
+again = len(synced)
+spool.tick()
+print(failed, again, len(synced))
+"""
+
+
+def test_what_a_tick_could_not_put_on_the_disk_the_next_one_does(tmp_path: Path) -> None:
+    assert run(FAILED_FSYNC, tmp_path) == "0 1 1\n"
 
 
 FORK = """

@@ -20,7 +20,7 @@ from assay import context
 from assay.errors import AssayError, BadInput
 from assay.store import Home
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 
@@ -31,11 +31,11 @@ def setup(home: Home, service: str, *, level: str = "INFO", terminal: str = "WAR
     `ASSAY_LOG_LEVEL` takes precedence over `level`, which is for the file; `terminal` is the level for stderr.
     Calling it again replaces what it set up before. Raises `BadInput` for an unknown level.
     """
-    level = os.environ.get("ASSAY_LOG_LEVEL", level).upper()
-    if level not in logging.getLevelNamesMapping():
-        raise BadInput(f"{level!r} is not a log level", do="Use DEBUG, INFO, WARNING or ERROR.")
-    home.logs.mkdir(parents=True, exist_ok=True)
-    path = home.logs / f"{service}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
+    level, terminal = os.environ.get("ASSAY_LOG_LEVEL", level).upper(), terminal.upper()
+    for given in (level, terminal):
+        if given not in logging.getLevelNamesMapping():
+            raise BadInput(f"{given!r} is not a log level", do="Use DEBUG, INFO, WARNING or ERROR.")
+    path = _path(home.logs, service)
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, (JsonLines, Terminal))]:
         root.removeHandler(handler)
@@ -51,26 +51,36 @@ def setup(home: Home, service: str, *, level: str = "INFO", terminal: str = "WAR
     return path
 
 
+def _path(folder: Path, service: str) -> Path:
+    return folder / f"{service}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.jsonl"
+
+
 class JsonLines(logging.Handler):
-    """Appends each record as one JSON line with the field names of the Elastic Common Schema."""
+    """Appends each record as one JSON line with the field names of the Elastic Common Schema.
+
+    The child of a fork goes on in a file of its own, beside that of its parent.
+    """
 
     def __init__(self, path: Path, service: str) -> None:
         super().__init__()
         self.path = path
-        #: Lines that could not be written: the disk was full.
+        #: Lines that could not be written: the disk was full. Later lines carry the count as `assay.lines_dropped`.
         self.dropped = 0
         self._service = service
         self._pid = os.getpid()
         self._file: int | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line; a full disk is counted, never raised into the caller."""
+        """Write one line; neither a full disk, which is counted, nor an odd record is raised into the caller."""
         try:
-            if self._file is None:
-                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            os.write(self._file, self._line(record))
+            if os.getpid() != self._pid:
+                self._begin_in_child()
+            self._write(self._line(record))
         except OSError:
             self.dropped += 1
+        except Exception:  # noqa: BLE001 - said on stderr, as the handlers of the standard library do
+            self.dropped += 1
+            self.handleError(record)
 
     def close(self) -> None:
         """Close the file."""
@@ -79,34 +89,66 @@ class JsonLines(logging.Handler):
             self._file = None
         super().close()
 
+    def _begin_in_child(self) -> None:
+        self.path, self._pid, self.dropped = _path(self.path.parent, self._service), os.getpid(), 0
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _write(self, line: bytes) -> None:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        written = os.write(self._file, line)
+        if written != len(line):  # the disk took only a part: take it off again, so that the next line is whole
+            self.dropped += 1
+            os.ftruncate(self._file, os.lseek(self._file, -written, os.SEEK_CUR))
+
     def _line(self, record: logging.LogRecord) -> bytes:
         facts = self.fields(record)
         try:
             return _encode(facts) + b"\n"
-        except (TypeError, ValueError):
-            plain = {
-                name: value if isinstance(value, (str, int, float)) else repr(value) for name, value in facts.items()
-            }
-            return _encode(plain) + b"\n"
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            return _encode({_text(name): _simple(value) for name, value in facts.items()}) + b"\n"
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """The fields of one line."""
         facts: dict[str, Any] = {
             "@timestamp": datetime.fromtimestamp(record.created, UTC),
             "log.level": record.levelname,
-            "message": record.getMessage(),
+            "message": _message(record),
             "log.logger": record.name,
             "service.name": self._service,
             "process.pid": self._pid,
             **context.current(),
         }
         facts |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        if record.exc_info and record.exc_info[0]:
+        if self.dropped:
+            facts["assay.lines_dropped"] = self.dropped
+        if record.exc_info and record.exc_info[0] is not None:
             kind, error, trace = record.exc_info
             facts["error.type"] = kind.__name__
             facts["error.message"] = str(error)
             facts["error.stack_trace"] = "".join(traceback.format_exception(kind, error, trace))
         return facts
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The message; with its arguments beside it when they do not fit."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} {record.args!r}"
+
+
+def _simple(value: object) -> object:
+    """A value that JSON surely takes."""
+    return value if isinstance(value, (bool, int, float, datetime, type(None))) else _text(value)
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text.encode(errors="backslashreplace").decode()
 
 
 class Terminal(logging.StreamHandler[Any]):
@@ -121,7 +163,7 @@ class Terminal(logging.StreamHandler[Any]):
         at = datetime.fromtimestamp(record.created).astimezone()
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         colour = _COLOURS.get(record.levelname) if self.stream.isatty() else None
-        text = f"{at:%H:%M:%S} {level}{record.getMessage()}"
+        text = f"{at:%H:%M:%S} {level}{_message(record)}"
         return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
 
@@ -134,7 +176,7 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
 
 
 def _log_thread(args: threading.ExceptHookArgs) -> None:
-    if args.exc_value is not None:
+    if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
         trace = (args.exc_type, args.exc_value, args.exc_traceback)
         name = args.thread.name if args.thread else "?"
         logging.getLogger("assay").critical("uncaught in thread %s: %s", name, args.exc_value, exc_info=trace)

@@ -52,6 +52,11 @@ class Segment(Scan):
     id: str = ""
     path: Path = Path()
 
+    @property
+    def topic(self) -> str:
+        """The topic it was written to: the name of its folder."""
+        return self.path.parent.name
+
 
 def opening(sync: int, meta: bytes) -> bytes:
     """What a segment begins with."""

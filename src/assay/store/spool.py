@@ -13,9 +13,10 @@ import logging
 import os
 import secrets
 import threading
-import time
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Self
 from weakref import WeakSet
@@ -33,9 +34,9 @@ class Spool:
     """Appends records to segments `<folder>/<topic>/<id>.seg`; safe to use from several threads and across forks.
 
     `meta` opens every segment and says what its records are. A segment is closed, and so free to be drained, when
-    it would grow beyond `max_bytes` or when `tick` finds it older than `max_age_s`. When the topic holds `bound_bytes`
-    that nobody drained, or the disk is full, records are dropped and counted: an append never raises for the state
-    of a disk, and neither does one after `close`. The child of a fork goes on in a segment of its own.
+    it would grow beyond `max_bytes` or when `append` or `tick` finds it older than `max_age_s`. When the topic holds
+    `bound_bytes` that nobody drained, or the disk is full, records are dropped and counted: an append never raises
+    for the state of a disk, and neither does one after `close`. The child of a fork goes on in a segment of its own.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Spool:
         self._max_age_s = max_age_s
         self._bound_bytes = bound_bytes
         self._closed = False
-        self._warned = float("-inf")
+        self._warned = -inf
         self._without_segment()
         _spools.add(self)
 
@@ -75,7 +76,7 @@ class Spool:
         #: How far the segment may grow; 0 while there is none, so that an append compares once.
         self._limit = 0
         self._synced = 0
-        self._opened = 0.0
+        self._expires = inf
         self._turning = False
         self._refusal = ""
         self._unsaid = ""
@@ -94,7 +95,7 @@ class Spool:
             return True
         size = len(data)
         with self._lock:
-            why = "" if self._size + size <= self._limit else self._turn(size)
+            why = "" if self._size + size <= self._limit and monotonic() < self._expires else self._turn(size)
             if not why:
                 try:
                     written = os.write(self._file, data)
@@ -124,10 +125,11 @@ class Spool:
             return
         except OSError as error:
             log.warning("spool %s: fsync failed: %s", self.folder, error.strerror)
+            size = synced  # the next tick tries again
         with self._lock:
             if self._path == path:
                 self._synced = size
-                if time.monotonic() - self._opened > self._max_age_s:
+                if monotonic() >= self._expires:
                     self._close_segment()
 
     def rotate(self) -> None:
@@ -166,7 +168,7 @@ class Spool:
             return f"{self.folder} is closed"
         if self._turning:
             return f"a signal came while a segment of {self.folder} was made"
-        if time.monotonic() < self._look_again:
+        if monotonic() < self._look_again:
             return self._refusal
         self._turning = True
         try:
@@ -180,7 +182,7 @@ class Spool:
             self._refusal = f"{error.strerror} at {self.folder}"
         finally:
             self._turning = False
-        self._look_again = time.monotonic() + LOOK_AGAIN_S
+        self._look_again = monotonic() + LOOK_AGAIN_S
         return self._refusal
 
     def _open_segment(self, room: int) -> None:
@@ -196,12 +198,14 @@ class Spool:
             self._let_go()
             hidden.unlink(missing_ok=True)
             raise
-        self._path, self._size, self._synced, self._opened = path, len(self._opening), 0, time.monotonic()
+        self._path, self._size, self._synced = path, len(self._opening), 0
+        self._expires = monotonic() + self._max_age_s
         self._limit = min(self._max_bytes, room)
 
     def _close_segment(self) -> None:
         path = self._path
         if path is not None:
+            self._expires = inf  # what a signal handler appends meanwhile still goes into this segment
             try:
                 _put_on_disk(path, self._size, self._synced)
             except OSError as error:
@@ -238,8 +242,8 @@ class Spool:
             log.warning("spool %s: %s", self.folder, unsaid)
 
     def _warn(self, why: str) -> None:
-        if time.monotonic() - self._warned > WARN_EVERY_S:
-            self._warned = time.monotonic()
+        if monotonic() - self._warned > WARN_EVERY_S:
+            self._warned = monotonic()
             log.warning("spool: %s; %s records dropped so far", why, self.dropped)
 
 
