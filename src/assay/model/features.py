@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Kind = Literal["number", "text"]
 _QUARTER_US = 15 * 60 * 1_000_000  # offsets of zones change only on quarters of an hour
 _NAT = np.iinfo(np.int64).min
+#: Two days within what `datetime` can hold, so that a zone's offset never leaves it.
+_FIRST_QUARTER, _LAST_QUARTER = (
+    int(np.datetime64(day, "us").astype(np.int64)) // _QUARTER_US for day in ("0001-01-03", "9999-12-29")
+)
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,15 @@ def compute(model: "Model", columns: Columns[Any]) -> dict[str, Array]:
     """Call the model's feature function and look at what it gives.
 
     Returns named columns of shape (n,): float64 or text. Raises `BadInput`, naming the feature, for anything else.
+    The input is read-only meanwhile: what is logged as input must be what came in.
     """
+    for _, column in columns.items():
+        column.flags.writeable = False
     with np.errstate(all="ignore"):
         given: Any = model.features(columns)
     if not isinstance(given, Mapping) or not given:
-        raise BadInput(f"{model.name}: features() gave {type(given).__name__}", do="Return a dict of numpy columns.")
+        what = "no feature" if isinstance(given, Mapping) else f"a {type(given).__name__}"
+        raise BadInput(f"{model.name}: features() gave {what}", do="Return a dict of numpy columns.")
     return {str(name): _checked(model.name, name, column, len(columns)) for name, column in given.items()}
 
 
@@ -67,6 +75,15 @@ def _checked(model: str, name: str, column: Any, rows: int) -> Array:
 def kinds(features: Mapping[str, Array]) -> dict[str, Kind]:
     """Which features are numbers and which are texts."""
     return {name: "text" if column.dtype.kind == "T" else "number" for name, column in features.items()}
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """True when two features are equal to the last bit, missing values being equal."""
+    if a.dtype.kind == "T" or b.dtype.kind == "T":
+        return a.dtype == b.dtype and all(
+            x == y or (x != x and y != y) for x, y in zip(a.tolist(), b.tolist(), strict=True)
+        )
+    return bool(np.all((a.view(np.int64) == b.view(np.int64)) | (np.isnan(a) & np.isnan(b))))
 
 
 def learn_categories(features: Mapping[str, Array]) -> dict[str, list[str]]:
@@ -120,6 +137,8 @@ def _float(values: Array, times: Array) -> Array:
 
 def _local_us(times: Array, tz: str) -> Array:
     """Wall-clock microseconds since 1970 in `tz`."""
+    if times.dtype.kind != "M":
+        raise BadInput(f"{times.dtype} is not a column of times", do="Give a column that the contract says is a time.")
     micros = times.astype("datetime64[us]").view(np.int64)
     quarters = micros // _QUARTER_US
     if len(quarters) == 1:
@@ -132,7 +151,8 @@ def _local_us(times: Array, tz: str) -> Array:
 def _offset_us(tz: str, quarter: int) -> int:
     if quarter == _NAT // _QUARTER_US:
         return 0
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=quarter * _QUARTER_US)
+    within = min(max(quarter, _FIRST_QUARTER), _LAST_QUARTER)
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=within * _QUARTER_US)
     offset = at.astimezone(_zone(tz)).utcoffset() or timedelta()
     return offset // timedelta(microseconds=1)
 

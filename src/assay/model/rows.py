@@ -6,7 +6,7 @@ from operator import and_
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 
 from assay.contract import Record
 from assay.contract.record import need_event_time
@@ -31,6 +31,8 @@ def read(
     time = need_event_time(contract)
     end = instant(until) if until is not None else None
     start = end - duration(last) if end is not None and last is not None else None
+    import pyarrow.dataset as ds  # where pandas is installed it is loaded too, which takes half a second
+
     path = current().home.project / table
     if not path.exists():
         raise NotFound(f"there is no table {table} in {current().home.project}")
@@ -60,12 +62,12 @@ def _need_time(schema: pa.Schema, time: str, table: str) -> None:
         )
 
 
-def _between(time: pa.Field, start: datetime | None, end: datetime | None, *, by_day: bool) -> ds.Expression | None:
-    found: list[ds.Expression] = []
+def _between(time: pa.Field, start: datetime | None, end: datetime | None, *, by_day: bool) -> pc.Expression | None:
+    found: list[pc.Expression] = []
     if start is not None:
-        found.append(ds.field(time.name) >= pa.scalar(start, time.type))
-        found += [ds.field("day") >= f"{start:%Y-%m-%d}"] if by_day else []
+        found.append(pc.field(time.name) >= pa.scalar(start, time.type))
+        found += [pc.field("day") >= f"{start:%Y-%m-%d}"] if by_day else []
     if end is not None:
-        found.append(ds.field(time.name) < pa.scalar(end, time.type))
-        found += [ds.field("day") <= f"{end:%Y-%m-%d}"] if by_day else []
+        found.append(pc.field(time.name) < pa.scalar(end, time.type))
+        found += [pc.field("day") <= f"{end:%Y-%m-%d}"] if by_day else []
     return reduce(and_, found) if found else None

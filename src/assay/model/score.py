@@ -37,7 +37,10 @@ def score(metric: str, label: Array, predicted: Array) -> float:
 
 
 def scorer(metric: str, label: Array, predicted: Array, blocks: Array) -> Scorer:
-    """The function from block weights of shape (b, d) to the metric's values of shape (b,)."""
+    """The function from block weights of shape (b, d) to the metric's values of shape (b,).
+
+    `blocks` numbers them 0 to d-1, none empty. Raises `BadInput` without rows and for labels that do not suit.
+    """
     if len(label) == 0:
         raise BadInput("there are no rows to score", do="Take a longer holdout.")
     return METRICS[metric].by_block(label.astype(np.float64), predicted, blocks)
@@ -48,6 +51,7 @@ def _auc(label: Array, predicted: Array, blocks: Array) -> Scorer:
 
     Source: Hanley and McNeil (1982), The meaning and use of the area under a ROC curve, Radiology 143.
     """
+    _need_outcomes("AUC", label)
     size = int(blocks.max()) + 1
     positive = label > 0
     if positive.all() or not positive.any():
@@ -67,9 +71,18 @@ def _auc(label: Array, predicted: Array, blocks: Array) -> Scorer:
     def value(weights: Array) -> Array:
         pairs = (weights @ up_count) * (weights @ down_count)
         with np.errstate(invalid="ignore"):
-            return np.einsum("bi,ij,bj->b", weights, right, weights) / pairs
+            return np.sum(weights @ right * weights, axis=1) / pairs
 
     return value
+
+
+def _need_outcomes(metric: str, label: Array) -> None:
+    odd = label[(label != 0) & (label != 1)]
+    if len(odd):
+        raise BadInput(
+            f"{metric} needs labels 0 and 1", f"{len(odd):,} of {len(label):,} are others, like {odd[0]:g}",
+            do="Make the label true or false, or score with mae or rmse.",
+        )
 
 
 def _mean(loss: Callable[[Array, Array], Array], after: Callable[[Array], Array] = lambda mean: mean):
@@ -82,14 +95,20 @@ def _mean(loss: Callable[[Array, Array], Array], after: Callable[[Array], Array]
 
 
 def _log_loss(label: Array, predicted: Array) -> Array:
+    _need_outcomes("log_loss", label)
     p = np.clip(predicted, SMALLEST, 1 - SMALLEST)
     return -(label * np.log(p) + (1 - label) * np.log1p(-p))
+
+
+def _brier(label: Array, predicted: Array) -> Array:
+    _need_outcomes("brier", label)
+    return (predicted - label) ** 2
 
 
 METRICS: dict[str, Metric] = {
     "auc": Metric(greater_is_better=True, by_block=_auc),
     "log_loss": Metric(greater_is_better=False, by_block=_mean(_log_loss)),
-    "brier": Metric(greater_is_better=False, by_block=_mean(lambda y, p: (p - y) ** 2)),
+    "brier": Metric(greater_is_better=False, by_block=_mean(_brier)),
     "mae": Metric(greater_is_better=False, by_block=_mean(lambda y, p: np.abs(p - y))),
     "rmse": Metric(greater_is_better=False, by_block=_mean(lambda y, p: (p - y) ** 2, np.sqrt)),
 }

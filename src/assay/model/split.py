@@ -14,15 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assay.contract import Record
+from assay.contract.columns import Array
 from assay.contract.formats.arrow import to_numpy
 from assay.contract.record import need_event_time
-from assay.errors import BadInput
-from assay.times import duration, span
+from assay.errors import BadInput, near_miss
+from assay.times import aware, duration, span
 
 log = logging.getLogger(__name__)
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: A weekday's share of the rows may differ this much between past and holdout.
 MIX_DIFFERS = 0.10
+DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Split:
 
     past: pa.Table
     holdout: pa.Table
-    #: The holdout is `[boundary, end]`; the past ends `gap` before the boundary.
+    #: The holdout begins here, its first moment included; the past ends `gap` earlier.
     boundary: datetime
     warnings: list[str] = field(default_factory=list[str])
 
@@ -55,37 +57,40 @@ def split(
     of weekdays) is logged as a warning and kept in the result.
     Raises `BadInput` when there are no rows, when times have no zone, and when a side would be empty.
     """
-    length, pause = _length(holdout), duration(gap)
+    length, pause = _length(holdout), _gap(gap)
     times = event_times(rows, contract)
     if len(times) == 0:
         raise BadInput("there are no rows to split", do="Look at what was read: its table, its dates.")
-    end = (
-        np.datetime64(until.astimezone(UTC).replace(tzinfo=None), "us")
-        if until
-        else times.max() + np.timedelta64(1, "us")
-    )
+    end = np.datetime64(aware(until).replace(tzinfo=None), "us") if until else times.max() + np.timedelta64(1, "us")
     boundary = end - np.timedelta64(length)
     past, held = times < boundary - np.timedelta64(pause), (times >= boundary) & (times < end)
-    for name, side in (("past", past), ("holdout", held)):
-        if not side.any():
-            first, last = times.min(), times.max()
-            raise BadInput(
-                f"the {name} would be empty",
-                f"rows lie from {first}Z to {last}Z, the holdout begins at {boundary}Z",
-                do="Read more rows, or take a shorter holdout or gap.",
-            )
-    warnings = _warnings(times[past], times[held], length, duration(season) if season else None)
+    _refuse_empty(times, boundary, past=past, holdout=held)
+    warnings = _warnings(times[past], times[held] - boundary, boundary, length, duration(season) if season else None)
     for warning in warnings:
         log.warning("split: %s", warning)
     at = boundary.astype("datetime64[us]").item().replace(tzinfo=UTC)
     return Split(rows.filter(pa.array(past)), rows.filter(pa.array(held)), at, warnings)
 
 
-def event_times(rows: pa.Table, contract: type[Record]) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
+def _refuse_empty(times: Array, boundary: np.datetime64, **sides: Array) -> None:
+    for name, side in sides.items():
+        if not side.any():
+            raise BadInput(
+                f"the {name} would be empty",
+                f"rows lie from {times.min()}Z to {times.max()}Z, the holdout begins at {boundary}Z",
+                do="Read more rows, or take a shorter holdout or gap.",
+            )
+
+
+def event_times(rows: pa.Table, contract: type[Record]) -> Array:
     """The event times, datetime64[us] in UTC, shape (n,); raises `BadInput` when they are missing or have no zone."""
     name = need_event_time(contract)
     if name not in rows.column_names:
-        raise BadInput(f"column {name} is missing", do=f"{contract.__name__} declares it as the event time.")
+        raise BadInput(
+            f"column {name} is missing",
+            near_miss(name, rows.column_names),
+            do=f"{contract.__name__} declares it as the event time.",
+        )
     column = rows.column(name)
     if not pa.types.is_timestamp(column.type) or column.type.tz is None:
         raise BadInput(f"column {name} is {column.type}, a time without a zone", do="Write it as UTC.")
@@ -93,7 +98,8 @@ def event_times(rows: pa.Table, contract: type[Record]) -> np.ndarray[tuple[int]
         raise BadInput(
             f"column {name} has {column.null_count:,} nulls", do="Rows without an event time can't be split."
         )
-    return to_numpy(pc.cast(column, pa.timestamp("us", "UTC")), np.dtype("datetime64[us]"))
+    # Finer than microseconds is cut off: no row changes sides by it.
+    return to_numpy(pc.cast(column, pa.timestamp("us", "UTC"), safe=False), np.dtype("datetime64[us]"))
 
 
 def _length(holdout: object) -> timedelta:
@@ -108,20 +114,32 @@ def _length(holdout: object) -> timedelta:
     return length
 
 
-def _warnings(past: np.ndarray, held: np.ndarray, length: timedelta, season: timedelta | None) -> list[str]:  # pyright: ignore[reportMissingTypeArgument]
+def _gap(gap: str | timedelta) -> timedelta:
+    pause = duration(gap)
+    if pause < timedelta():
+        raise BadInput(f"a gap of {span(pause)} would put rows on both sides", do="Give one of 0 or more.")
+    return pause
+
+
+def _warnings(
+    past: Array, into: Array, boundary: np.datetime64, length: timedelta, season: timedelta | None
+) -> list[str]:
+    """`into` is how far into the holdout its rows lie."""
     found: list[str] = []
     if season and length < season:
         found.append(f"the holdout of {span(length)} lacks a full season of {span(season)}")
-    covered = held.max() - past.min()
-    before, after = _weekday_mix(past), _weekday_mix(held)
+    elif season and (filled := len(np.unique(into // DAY))) < (days := season // timedelta(days=1)):
+        found.append(f"only {filled} days of the holdout have rows, a full season has {days}")
+    covered = boundary + into.max() - past.min()
+    before, after = _weekday_mix(past), _weekday_mix(boundary + into)
     worst = int(np.argmax(np.abs(after - before)))
-    if covered >= np.timedelta64(7, "D") and abs(after[worst] - before[worst]) > MIX_DIFFERS:
+    if covered >= 7 * DAY and abs(after[worst] - before[worst]) > MIX_DIFFERS:
         found.append(
             f"its weekdays differ: {WEEKDAYS[worst]} is {after[worst]:.0%} of it, of the past {before[worst]:.0%}"
         )
     return found
 
 
-def _weekday_mix(times: np.ndarray) -> np.ndarray:  # pyright: ignore[reportMissingTypeArgument]
+def _weekday_mix(times: Array) -> Array:
     days = (times.astype("datetime64[D]").astype(np.int64) + 3) % 7
     return np.bincount(days, minlength=7) / len(days)

@@ -1,20 +1,23 @@
 """Trains a candidate as a tracked run; what it saw and said goes into the prediction log."""
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from assay import context
 from assay.contract.columns import Array
 from assay.contract.formats.arrow import columns, to_numpy
-from assay.errors import BadInput, near_miss
+from assay.errors import BadInput, first_few, near_miss
 from assay.model.bundle import Bundle, open_bundle, pack_bundle
+from assay.model.code import where_declared
 from assay.model.estimator import save
-from assay.model.features import compute, encode, kinds, learn_categories
+from assay.model.features import compute, encode, kinds, learn_categories, same_bits
 from assay.model.model import Model
 from assay.model.split import event_times
 from assay.predictions import log_training
@@ -42,9 +45,10 @@ class Candidate(msgspec.Struct, frozen=True):
 def train(model: Model, past: pa.Table, **params: Any) -> Candidate:
     """Fit `model` on `past` and keep the result as a candidate; `params` go to its fit function and into the run.
 
-    Rows without a label are left out. Raises `BadInput` when the table does not fit the contract or no label is known.
+    Rows without a label are left out; one that is NaN has none. Raises `BadInput` when the table does not fit the contract or no label is known.
     """
     store = current()
+    where_declared(model)  # before hours of fitting: what stands nowhere can't be published
     with start_run(store, model.name, parent=context.run_id.get()) as run:
         run.log_params(params)
         run.log_data(data_identity(past))
@@ -65,10 +69,22 @@ def _fit(model: Model, rows: pa.Table, label: Array, run: Run, params: dict[str,
     )
     digest = run.log_artifact("bundle.tar", content)
     bundle = open_bundle(run.store, digest)
+    _refuse_other_code(model, features, bundle.features(inputs))
     predicted = {model.output.name: bundle.predict(features)}
     log_training(run.store.home, bundle.layout, run.id, None, "train", inputs, features, predicted, label)
     log.info("trained %s on %s rows", model.name, len(rows))
     return digest
+
+
+def _refuse_other_code(model: Model, trained: Mapping[str, Array], published: Mapping[str, Array]) -> None:
+    """The files may have changed since they were imported, and a feature may be random: neither can be served."""
+    differing = [name for name, column in trained.items() if not same_bits(column, published[name])]
+    if differing:
+        raise BadInput(
+            f"{model.name}: features() as it stands in its file computes other values than it did for training",
+            *first_few(differing, len(differing)),
+            do="Start Python again if the file was changed; a feature must not be random.",
+        )
 
 
 def with_label(model: Model, rows: pa.Table) -> tuple[pa.Table, Array]:
@@ -80,8 +96,7 @@ def with_label(model: Model, rows: pa.Table) -> tuple[pa.Table, Array]:
     label = rows.column(model.label)
     if not (pa.types.is_boolean(label.type) or pa.types.is_integer(label.type) or pa.types.is_floating(label.type)):
         raise BadInput(f"the label {model.label!r} is {label.type}", do="Make it a number or true and false.")
-    known = label.is_valid()
-    labelled = rows.filter(known)
+    labelled = rows.filter(pc.invert(label.is_null(nan_is_null=True)))
     if len(labelled) == 0:
         raise BadInput(f"none of {len(rows):,} rows has a label {model.label!r}", do="Read rows that are old enough.")
     if len(labelled) < len(rows):

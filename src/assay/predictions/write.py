@@ -34,6 +34,7 @@ class PredictionLog:
     def __init__(self, home: Home, layout: Layout, version: int, *, max_age_s: float = 60.0) -> None:
         self._spool = Spool(home.spool, TOPIC, _encode(layout.meta(version)), max_age_s=max_age_s)
         self._inputs = _values_of(layout.input_names)
+        self._texts = [i for i, kind in enumerate(layout.features.values()) if kind == "text"]
         self.tick = self._spool.tick
         self.close = self._spool.close
 
@@ -53,13 +54,32 @@ class PredictionLog:
     ) -> bool:
         """Keep the rows of one request; True once they are written, False when they had to be dropped.
 
+        `features` are in the order of the layout.
         Raises `BadInput` for a number or a time that no column holds.
         """
-        inputs, computed = self._inputs, zip(*map(_plain, features.values()), strict=True)
+        return self.append_rows(
+            [(request_id, i, received) for i in range(len(rows))], answered, rows, features, predictions
+        )
+
+    def append_rows(
+        self,
+        origins: Sequence[tuple[str, int, datetime]],
+        answered: datetime,
+        rows: Sequence[Record],
+        features: Mapping[str, Array],
+        predictions: Sequence[Sequence[Any]],
+    ) -> bool:
+        """As `append`, for the rows of several requests: each with its request, its place in it and when it came."""
+        inputs = self._inputs
+        columns = [column.tolist() for column in features.values()]
+        for position in self._texts:
+            columns[position] = _without_nan(columns[position])
         try:
             records = [
-                _encode((request_id, i, received, answered, *inputs(row), *values, *said))
-                for i, (row, values, said) in enumerate(zip(rows, computed, predictions, strict=True))
+                _encode((*origin, answered, *inputs(row), *values, *said))
+                for origin, row, values, said in zip(
+                    origins, rows, zip(*columns, strict=True), predictions, strict=True
+                )
             ]
         except OverflowError as error:
             raise BadInput(f"a value is beyond what a column holds: {error}", do="Send a smaller one.") from None
@@ -74,9 +94,8 @@ def _values_of(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
     return attrgetter(*names)
 
 
-def _plain(column: Array) -> list[Any]:
-    values = column.tolist()
-    return [None if value != value else value for value in values] if column.dtype.char == "T" else values
+def _without_nan(values: list[Any]) -> list[Any]:
+    return [None if value != value else value for value in values]
 
 
 def drain_predictions(home: Home) -> Drained:
@@ -160,7 +179,7 @@ def log_training(
 def to_arrow(column: Array, kind: pa.DataType) -> pa.Array:
     """A numpy column as Arrow, NaN and NaT as null."""
     if column.dtype.kind == "T":
-        return pa.array(_plain(column), kind)
+        return pa.array(_without_nan(column.tolist()), kind)
     if column.dtype.kind == "M":
         return pa.array(column).cast(pa.timestamp("us") if pa.types.is_timestamp(kind) else kind).cast(kind)
     return pa.array(column, from_pandas=True).cast(kind)

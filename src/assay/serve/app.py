@@ -13,7 +13,8 @@ import msgspec
 from assay import context
 from assay.contract import Invalid
 from assay.errors import AssayError, BadInput
-from assay.serve.answer import Served, answer
+from assay.serve.answer import Served, answer, read
+from assay.serve.batch import Batcher
 
 log = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -39,6 +40,7 @@ class App:
         self.served = served
         #: The prediction log of every version that answered: a large request may still write to an older one.
         self.logs = [served.log]
+        self._batcher = Batcher()
         self._ids = count(1)
         self._prefix = token_hex(6)
 
@@ -73,7 +75,7 @@ class App:
             served = self.served
             context.model_version.set(served.name)
             if len(body) <= INLINE_BYTES:
-                said = answer(served, body, request_id)
+                said = await self._batcher.answer(served, read(served, body, request_id))
             else:
                 said = await asyncio.to_thread(answer, served, body, request_id)
             await _reply(send, 200, said)
