@@ -53,7 +53,13 @@ def other_features(d):
 
 
 def falling(d):
-    return features(d) if len(d) > 1 or d.miles[0] != 66 else 1 / 0
+    if 66 in d.miles:
+        raise ZeroDivisionError("a road without an end")
+    return features(d)
+
+
+class Likely(assay.Record):
+    probability: Annotated[float, assay.between(0.5, 1)]
 
 
 def fit(x, y):
@@ -68,6 +74,7 @@ def declare(gives, features, name="long-trip"):
 model = declare(Long, features)
 other_model = declare(Long, other_features)
 sure = declare(Sure, features, "sure")
+likely = declare(Likely, features, "likely")
 faulty = declare(Long, falling, "faulty")
 policy = assay.Policy("auc", margin=0.3, within=(0.5, 1.0))
 
@@ -88,7 +95,7 @@ def publish_all():
         "long": miles + random.normal(0, 8, count) > 25,
     })
     past, holdout = assay.split(rows, Trip, holdout="5d", until=datetime(2013, 1, 21, tzinfo=UTC))
-    for declared in (model, other_model, sure, faulty):
+    for declared in (model, other_model, sure, likely, faulty):
         candidate = assay.train(declared, past)
         assert assay.bless(candidate, holdout, policy).blessed
         assay.publish(candidate)
@@ -104,7 +111,7 @@ def environment() -> dict[str, str]:
 
 
 def published(root: Path) -> Path:
-    """A project with two versions of long-trip, the second one the champion, and the models sure and faulty.
+    """A project with two versions of long-trip, the second one the champion, and the models sure, likely and faulty.
 
     It is made once below `root`, also when several processes ask for it.
     """

@@ -1,7 +1,9 @@
 """Judges a candidate: parity first, then its own range, then the incumbent on the same rows."""
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf, isfinite
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +16,9 @@ from assay.blessing.verdict import FEW_BLOCKS, Comparison, Outcome, Verdict, com
 from assay.contract.columns import Array
 from assay.contract.formats.arrow import columns
 from assay.errors import BadInput
-from assay.model import Bundle, Candidate, Model
+from assay.model import Bundle, Candidate, open_bundle
 from assay.model.score import METRICS, score, scorer
-from assay.model.split import event_times
+from assay.model.split import DAY, event_times
 from assay.model.train import with_label
 from assay.predictions import log_training
 from assay.store import Store, current
@@ -38,16 +40,12 @@ def bless(candidate: Candidate, holdout: pa.Table, policy: Policy) -> Verdict:
     times = event_times(rows, bundle.model.takes)
     _refuse_overlap(bundle, times)
     predicted = _predict_and_log(store, candidate, bundle, rows, label)
-    scores = {name: score(name, label, predicted) for name in dict.fromkeys([policy.metric, *bundle.model.metrics])}
-    incumbent = alias(store, bundle.model.name)
-    verdict = _decide(
-        candidate,
-        policy,
-        scores,
-        check_parity(bundle, rows),
-        _against(incumbent, policy, rows, label, predicted, times),
-        times,
-    )
+    metrics = dict.fromkeys([policy.metric, *bundle.model.metrics])
+    scores = {name: score(name, label, predicted) for name in metrics}
+    known = alias(store, bundle.model.name)
+    incumbent = _score_incumbent(known, policy, rows, label, predicted, times) if known else None
+    parity = check_parity(bundle, rows)
+    verdict = _decide(candidate, policy, scores, parity, output_fault(bundle, predicted), incumbent, times)
     with store.database.begin() as connection:
         ledger.append(connection, bundle.model.name, "verdict", candidate.bundle, verdict)
     Run(store, candidate.run_id).log_metrics({f"holdout_{name}": value for name, value in scores.items()})
@@ -55,38 +53,57 @@ def bless(candidate: Candidate, holdout: pa.Table, policy: Policy) -> Verdict:
     return verdict
 
 
-class _Against:
+@dataclass(frozen=True)
+class _Incumbent:
     """The incumbent, scored on the candidate's rows."""
 
-    def __init__(
-        self, version: ModelVersion, own_score: float, interval: Interval, age: timedelta, warnings: list[str]
-    ) -> None:
-        self.version, self.score, self.interval, self.age, self.warnings = version, own_score, interval, age, warnings
+    version: ModelVersion
+    score: float
+    interval: Interval
+    #: From its newest training row to the end of the holdout.
+    age: timedelta
+    warnings: list[str]
 
 
-def _against(
-    incumbent: ModelVersion | None, policy: Policy, rows: pa.Table, label: Array, predicted: Array, times: Array
-) -> _Against | None:
-    if incumbent is None:
-        return None
-    bundle = Candidate(incumbent.model, incumbent.bundle, "").open()
-    theirs = bundle.predict(bundle.features(columns(rows, bundle.model.takes)))
-    days, blocks = np.unique((times - times.min()) // np.timedelta64(1, "D"), return_inverse=True)
-    sign = 1 if METRICS[policy.metric].greater_is_better else -1
+def _score_incumbent(
+    known: ModelVersion, policy: Policy, rows: pa.Table, label: Array, predicted: Array, times: Array
+) -> _Incumbent:
+    bundle = open_bundle(current(), known.bundle)
+    theirs = _predict_again(known, bundle, rows)
+    days, blocks = np.unique((times - times.min()) // DAY, return_inverse=True)
     interval = paired_interval(
         scorer(policy.metric, label, predicted, blocks),
         scorer(policy.metric, label, theirs, blocks),
         len(days),
         level=policy.level,
         resamples=policy.resamples,
-        sign=sign,
+        sign=1 if METRICS[policy.metric].greater_is_better else -1,
     )
     trained_until = bundle.facts.trained_until
-    end: datetime = times.max().item().replace(tzinfo=UTC)
-    warnings = []
-    if trained_until >= times.min().item().replace(tzinfo=UTC):
-        warnings.append(f"the incumbent {incumbent} was trained on rows of this holdout, which favours it")
-    return _Against(incumbent, score(policy.metric, label, theirs), interval, end - trained_until, warnings)
+    warnings: list[str] = []
+    if trained_until >= _moment(times.min()):
+        warnings.append(f"the incumbent {known} was trained on rows of this holdout, which favours it")
+    if interval.blocks < FEW_BLOCKS:
+        warnings.append(f"the interval rests on {interval.blocks} days; from {FEW_BLOCKS} on it is dependable")
+    age = _moment(times.max()) - trained_until
+    return _Incumbent(known, score(policy.metric, label, theirs), interval, age, warnings)
+
+
+def _predict_again(known: ModelVersion, bundle: Bundle, rows: pa.Table) -> Array:
+    try:
+        predicted = bundle.predict(bundle.features(columns(rows, bundle.model.takes)))
+        _refuse_no_numbers(str(known), predicted)
+    except BadInput as error:
+        raise BadInput(
+            f"the incumbent {known} can't be scored on this holdout",
+            str(error),
+            do="Keep what it needs in the table until a newer model is published, or name the new model differently.",
+        ) from error
+    return predicted
+
+
+def _moment(time: np.datetime64) -> datetime:
+    return time.item().replace(tzinfo=UTC)
 
 
 def _decide(
@@ -94,28 +111,20 @@ def _decide(
     policy: Policy,
     scores: dict[str, float],
     parity: Parity,
-    against: _Against | None,
+    fault: str | None,
+    incumbent: _Incumbent | None,
     times: Array,
 ) -> Verdict:
     own = scores[policy.metric]
-    refusals = [str(mismatch) for mismatch in parity.mismatches if not mismatch.is_rounding]
-    if parity.rows == 0:
-        refusals.append("no row of the holdout fits the contract, so none could be served")
-    if fault := range_fault(own, policy):
-        refusals.append(fault)
-    outcome, reasons = _compared(policy, own, against, refusals)
-    warnings = [f"rounding: {mismatch}" for mismatch in parity.mismatches if mismatch.is_rounding]
-    if against:
-        warnings += against.warnings
-        if against.interval.blocks < FEW_BLOCKS:
-            warnings.append(
-                f"the interval rests on {against.interval.blocks} days; from {FEW_BLOCKS} on it is dependable"
-            )
+    against = [*parity.faults(), *filter(None, [fault, range_fault(own, policy)])]
+    outcome, passes, reasons = _compared(policy, own, incumbent)
+    if not passes:
+        against += reasons
     return Verdict(
         model=candidate.model,
         bundle=candidate.bundle,
         run_id=candidate.run_id,
-        blessed=not refusals,
+        blessed=not against,
         outcome=outcome,
         metric=policy.metric,
         score=own,
@@ -125,48 +134,40 @@ def _decide(
         holdout_from=f"{times.min()}Z",
         holdout_until=f"{times.max()}Z",
         scores=scores,
-        comparison=_comparison(against, policy),
+        comparison=_comparison(incumbent, policy) if incumbent else None,
         parity=parity,
-        reasons=refusals or reasons,
-        warnings=warnings,
+        reasons=against or reasons,
+        warnings=[*parity.warnings(), *(incumbent.warnings if incumbent else [])],
     )
 
 
-def _compared(
-    policy: Policy, own: float, against: _Against | None, refusals: list[str]
-) -> tuple[Outcome | None, list[str]]:
-    """The outcome and what speaks for the candidate; what speaks against it is added to `refusals`."""
-    if against is None:
-        if policy.within is None:
-            refusals.append("a first model needs an absolute range: set Policy(within=(low, high))")
-            return None, []
-        return None, [f"first model: {policy.metric} {own:.4f} lies in {policy.within[0]:g} to {policy.within[1]:g}"]
-    outcome = compare(against.interval, policy.margin)
-    passes, reasons = reasons_for(outcome, against.interval, policy, against.age)
-    if not passes:
-        refusals.extend(reasons)
-    return outcome, reasons
+def _compared(policy: Policy, own: float, incumbent: _Incumbent | None) -> tuple[Outcome | None, bool, list[str]]:
+    """The outcome, whether it allows the candidate, and why."""
+    if incumbent is not None:
+        outcome = compare(incumbent.interval, policy.margin)
+        return outcome, *reasons_for(outcome, incumbent.interval, policy, incumbent.age)
+    if policy.within is None:
+        return None, False, ["a first model needs an absolute range: set Policy(within=(low, high))"]
+    low, high = policy.within
+    return None, True, [f"first model: {policy.metric} {own:.4f} lies in {low:g} to {high:g}"]
 
 
-def _comparison(against: _Against | None, policy: Policy) -> Comparison | None:
-    if against is None:
-        return None
-    interval = against.interval
-    finite = interval.blocks > 1
+def _comparison(incumbent: _Incumbent, policy: Policy) -> Comparison:
+    interval = incumbent.interval
     return Comparison(
-        incumbent=str(against.version),
-        incumbent_score=against.score,
+        incumbent=str(incumbent.version),
+        incumbent_score=incumbent.score,
         difference=interval.difference,
-        low=interval.low if finite else None,
-        high=interval.high if finite else None,
+        low=interval.low if isfinite(interval.low) else None,
+        high=interval.high if isfinite(interval.high) else None,
         blocks=interval.blocks,
-        incumbent_age_s=against.age.total_seconds(),
-        leniency=leniency(policy, against.age),
+        incumbent_age_s=incumbent.age.total_seconds(),
+        leniency=leniency(policy, incumbent.age),
     )
 
 
 def _refuse_overlap(bundle: Bundle, times: Array) -> None:
-    first: datetime = times.min().item().replace(tzinfo=UTC)
+    first = _moment(times.min())
     if bundle.facts.trained_until >= first:
         raise BadInput(
             f"{bundle.model.name}: the holdout overlaps the rows it was trained on",
@@ -176,10 +177,30 @@ def _refuse_overlap(bundle: Bundle, times: Array) -> None:
 
 
 def _predict_and_log(store: Store, candidate: Candidate, bundle: Bundle, rows: pa.Table, label: Array) -> Array:
-    model: Model = bundle.model
-    inputs = columns(rows, model.takes)
+    inputs = columns(rows, bundle.model.takes)
     features = bundle.features(inputs)
     predicted = bundle.predict(features)
-    said = {model.output.name: predicted}
+    _refuse_no_numbers(f"{candidate.model} from run {candidate.run_id}", predicted)
+    said = {bundle.model.output.name: predicted}
     log_training(store.home, bundle.layout, candidate.run_id, None, "holdout", inputs, features, said, label)
     return predicted
+
+
+def _refuse_no_numbers(who: str, predicted: Array) -> None:
+    odd = predicted[~np.isfinite(predicted)]
+    if len(odd):
+        raise BadInput(
+            f"{who} predicts {odd[0]} for {len(odd):,} of {len(predicted):,} rows", do="Look at its features and fit()."
+        )
+
+
+def output_fault(bundle: Bundle, predicted: Array) -> str | None:
+    """How predictions break what the model says it gives, if they do."""
+    output = bundle.model.output
+    low, high = output.bounds()
+    outside = predicted[(predicted < (-inf if low is None else low)) | (predicted > (inf if high is None else high))]
+    if len(outside) == 0:
+        return None
+    return (
+        f"{len(outside):,} of {len(predicted):,} predictions like {outside[0]:.6g} are not {output.name}: {output.rule}"
+    )

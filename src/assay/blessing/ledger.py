@@ -72,6 +72,15 @@ def last_verdict(store: Store, bundle: str) -> Entry | None:
     return Entry(*row) if row else None
 
 
+def last_move(connection: Connection, model: str) -> Entry | None:
+    """The newest change of a model's champion, as the caller's transaction sees it."""
+    asked = (
+        select(ledger).where(ledger.c.model == model, ledger.c.kind != "verdict").order_by(ledger.c.id.desc()).limit(1)
+    )
+    row = connection.execute(asked).first()
+    return Entry(*row) if row else None
+
+
 def verify(store: Store) -> int:
     """Look at every seal; returns the lines looked at, raises `Corrupt` naming the first that was changed."""
     previous = FIRST

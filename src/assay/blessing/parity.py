@@ -51,7 +51,16 @@ class Parity(msgspec.Struct, frozen=True):
     @property
     def holds(self) -> bool:
         """True when nothing differs by more than rounding, and some row could be asked at all."""
-        return self.rows > 0 and all(mismatch.is_rounding for mismatch in self.mismatches)
+        return not self.faults()
+
+    def faults(self) -> list[str]:
+        """What keeps the features from being served."""
+        unserved = [] if self.rows else ["no row of the holdout fits the contract, so none could be served"]
+        return [str(mismatch) for mismatch in self.mismatches if not mismatch.is_rounding] + unserved
+
+    def warnings(self) -> list[str]:
+        """What differs by an engine's rounding only."""
+        return [f"rounding: {mismatch}" for mismatch in self.mismatches if mismatch.is_rounding]
 
 
 def check_parity(bundle: Bundle, rows: pa.Table) -> Parity:
@@ -94,7 +103,8 @@ def _mismatch(name: str, batch: Array, rows: list[Array]) -> Mismatch | None:
         return None
     alone = np.concatenate(rows)
     if batch.dtype.kind == "T":
-        differ = [str(a) != str(b) for a, b in zip(batch.tolist(), alone.tolist(), strict=True)]
+        pairs = zip(batch.tolist(), alone.tolist(), strict=True)
+        differ = [a != b and (a == a or b == b) for a, b in pairs]  # NaN is missing, and equal to itself here
         distance = None
     else:
         differ = batch.view(np.int64) != alone.view(np.int64)

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 
 from assay.errors import BadInput, near_miss
 from assay.model.score import METRICS
-from assay.times import duration
+from assay.times import duration, span
+
+FEWEST_RESAMPLES = 200
 
 
 @dataclass(frozen=True, init=False)
@@ -39,21 +42,25 @@ class Policy:
             raise BadInput(
                 f"there is no metric {metric!r}", near_miss(metric, METRICS), do=f"Use {', '.join(METRICS)}."
             )
-        if margin < 0:
-            raise BadInput(
-                f"margin={margin} must not be negative", do="A margin of 0 asks for: better, or not worse at all."
-            )
-        if within is not None and not within[0] < within[1]:
-            raise BadInput(f"within={within} allows nothing", do="Put the smaller end first.")
-        if not 0.5 <= level < 1:
-            raise BadInput(f"level={level} is no confidence level", do="Give a number from 0.5 to below 1, like 0.9.")
-        values = {
-            "metric": metric,
-            "margin": margin,
-            "within": within,
-            "max_age": duration(max_age) if max_age is not None else None,
-            "level": level,
-            "resamples": resamples,
-        }
-        for name, value in values.items():
+        age = duration(max_age) if max_age is not None else None
+        _refuse_numbers(margin, within, age, level, resamples)
+        values = (metric, float(margin), within, age, level, resamples)
+        for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)
+
+
+def _refuse_numbers(
+    margin: float, within: tuple[float, float] | None, max_age: timedelta | None, level: float, resamples: int
+) -> None:
+    if not 0 <= margin < inf:
+        raise BadInput(
+            f"margin={margin} must be a number of 0 or more", do="A margin of 0 asks for: better, or not worse at all."
+        )
+    if within is not None and not -inf < within[0] < within[1] < inf:
+        raise BadInput(f"within={within} is no range", do="Give two numbers, the smaller one first.")
+    if max_age is not None and max_age <= timedelta():
+        raise BadInput(f"max_age={span(max_age)} is no age", do='Give a length of time, like "21d".')
+    if not 0.5 <= level < 1:
+        raise BadInput(f"level={level} is no confidence level", do="Give a number from 0.5 to below 1, like 0.9.")
+    if resamples < FEWEST_RESAMPLES:
+        raise BadInput(f"resamples={resamples} are too few for an interval", do="Give 200 or more, like 2000.")

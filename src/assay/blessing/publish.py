@@ -1,6 +1,7 @@
 """Moves the champion: forward to a blessed candidate, or back to the version before."""
 
 import logging
+from collections.abc import Iterable
 
 import msgspec
 
@@ -27,59 +28,87 @@ class Publication(msgspec.Struct, frozen=True):
 def publish(candidate: Candidate) -> Publication:
     """Make a blessed candidate the champion; doing it again changes nothing.
 
-    Raises `Refused` when its last verdict is not a blessing, or when there is none.
+    Raises `Refused` when its last verdict is not a blessing, when there is none, and when the champion has changed
+    since: the verdict compared it with another, and what was rolled back must not come back by itself.
     """
     store = current()
-    line = ledger.last_verdict(store, candidate.bundle)
-    verdict = line.decoded() if line else None
-    if not verdict or not verdict["blessed"]:
-        why = "; ".join(verdict["reasons"]) if verdict else "nobody has judged it"
-        raise Refused(
-            f"{candidate.model} from run {candidate.run_id} is not blessed", why, do="Publish only what is blessed."
-        )
     known = alias(store, candidate.model)
+    verdict = _need_blessing(store, candidate)
     if known and known.bundle == candidate.bundle:
         return Publication(known.model, known.version)
+    trained_until = candidate.open().facts.trained_until
     with store.database.begin() as connection:
         made = register(
-            connection,
-            candidate.model,
-            candidate.bundle,
-            run_id=candidate.run_id,
-            trained_until=candidate.open().facts.trained_until,
+            connection, candidate.model, candidate.bundle, run_id=candidate.run_id, trained_until=trained_until
         )
+        _refuse_stale(ledger.last_move(connection, made.model), verdict, candidate)
         set_alias(connection, made.model, CHAMPION, made.version)
-        body = {
-            "version": made.version,
-            "previous": known.version if known else None,
-            "verdict": line.id if line else None,
-        }
+        body = {"version": made.version, "previous": known.version if known else None, "verdict": verdict.id}
         ledger.append(connection, made.model, "published", made.bundle, body)
     log.info("published %s", made)
     return Publication(made.model, made.version)
 
 
+def _need_blessing(store: Store, candidate: Candidate) -> ledger.Entry:
+    verdict = ledger.last_verdict(store, candidate.bundle)
+    if verdict and verdict.decoded()["blessed"]:
+        return verdict
+    why = "; ".join(verdict.decoded()["reasons"]) if verdict else "nobody has judged it"
+    raise Refused(
+        f"{candidate.model} from run {candidate.run_id} is not blessed", why, do="Publish only what is blessed."
+    )
+
+
+def _refuse_stale(move: ledger.Entry | None, verdict: ledger.Entry, candidate: Candidate) -> None:
+    if move and move.id > verdict.id:
+        raise Refused(
+            f"{candidate.model} from run {candidate.run_id} was judged before the champion changed",
+            f"judged {verdict.at:%Y-%m-%dT%H:%M:%SZ}; version {move.decoded()['version']} was {move.kind} "
+            f"{move.at:%Y-%m-%dT%H:%M:%SZ}",
+            do="Judge it again with assay.bless, beside the champion of now.",
+        )
+
+
 def rollback(store: Store, model: str, *, to: int | None = None, reason: str = "") -> ModelVersion:
     """Make the champion what it was before, or the version `to`; returns the new champion.
 
-    Raises `NotFound` for an unknown model or version, `BadInput` when there is nothing to go back to.
+    Doing it again goes one further back. Raises `NotFound` for an unknown model or version, `BadInput` when there is
+    nothing to go back to, and `Corrupt` when the bundle to go back to is damaged.
     """
-    now = champion(store, model)
-    target = find_version(store, model, to if to is not None else _before(store, now))
-    if target.version == now.version:
+    present = champion(store, model)
+    target = find_version(store, model, to if to is not None else _before(store, present))
+    if target.version == present.version:
         raise BadInput(f"{target} is the champion already", do=f"See the versions: assay models {model}")
+    store.artifacts.get(target.bundle)
     with store.database.begin() as connection:
         set_alias(connection, model, CHAMPION, target.version)
-        body = {"version": target.version, "previous": now.version, "reason": reason}
+        body = {"version": target.version, "previous": present.version, "reason": reason}
         ledger.append(connection, model, "rolled back", target.bundle, body)
     log.warning("rolled %s back to version %s: %s", model, target.version, reason or "no reason given")
     return target
 
 
-def _before(store: Store, now: ModelVersion) -> int:
-    """The version that was the champion before the present one was published."""
-    for line in reversed(ledger.entries(store, now.model)):
-        body = line.decoded()
-        if line.kind == "published" and body["version"] == now.version and body["previous"] is not None:
-            return body["previous"]
-    raise BadInput(f"{now} has no version before it", do="Name one: assay rollback MODEL --to VERSION")
+def _before(store: Store, present: ModelVersion) -> int:
+    lines = ledger.entries(store, present.model)
+    moves = [(line.kind, line.decoded()["version"]) for line in lines if line.kind != "verdict"]
+    standing = standing_versions(moves)
+    if len(standing) < 2:
+        raise BadInput(f"{present} has no version before it", do="Name one: assay rollback MODEL --to VERSION")
+    return standing[-2]
+
+
+def standing_versions(moves: Iterable[tuple[ledger.Kind, int]]) -> list[int]:
+    """Versions that were champions and were not rolled back, in the order of the ledger; the last is the champion.
+
+    A step back to a version that stands takes away those after it.
+
+    >>> standing_versions([("published", 1), ("published", 2), ("rolled back", 1), ("published", 3)])
+    [1, 3]
+    """
+    standing: list[int] = []
+    for kind, version in moves:
+        while kind == "rolled back" and version in standing and standing[-1] != version:
+            standing.pop()
+        if not standing or standing[-1] != version:
+            standing.append(version)
+    return standing

@@ -1,7 +1,7 @@
 """From numbers to a verdict; pure."""
 
 from datetime import timedelta
-from math import ceil, isfinite
+from math import floor, sqrt
 from typing import Literal
 
 import msgspec
@@ -13,6 +13,7 @@ from assay.times import span
 
 Outcome = Literal["better", "not worse", "undecidable", "worse"]
 FEW_BLOCKS = 14
+LONGEST_DAYS = 3650
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,15 +87,18 @@ def leniency(policy: Policy, age: timedelta) -> float:
 
 
 def days_to_decide(interval: Interval, margin: float) -> int | None:
-    """About how many blocks would decide, were the difference what it seems; None when no number would.
+    """About how many blocks would decide, were the difference what it seems; None when ten years would not.
 
-    The half-width shrinks with the root of the number of blocks.
+    An end of the interval comes nearer with the root of the number of blocks: the lower one must pass -margin, or the
+    upper one 0 when the candidate seems worse than that.
     """
-    half = (interval.high - interval.low) / 2
-    distance = interval.difference + margin if interval.difference > -margin else -interval.difference
-    if not isfinite(half) or distance <= 0:
+    near = interval.difference > -margin
+    reach = interval.difference - interval.low if near else interval.high - interval.difference
+    distance = interval.difference + margin if near else -interval.difference
+    if distance <= 0 or reach / distance > sqrt(LONGEST_DAYS):
         return None
-    return ceil(interval.blocks * (half / distance) ** 2)
+    days = floor(interval.blocks * (reach / distance) ** 2) + 1
+    return days if days <= LONGEST_DAYS else None
 
 
 def reasons_for(outcome: Outcome, interval: Interval, policy: Policy, age: timedelta) -> tuple[bool, list[str]]:
@@ -104,12 +108,12 @@ def reasons_for(outcome: Outcome, interval: Interval, policy: Policy, age: timed
         return True, [f"{outcome}: {seen}, margin {policy.margin:g}"]
     if outcome == "worse":
         return False, [f"worse: {seen}, margin {policy.margin:g}"]
-    allowed = leniency(policy, age)
+    limit = 0.0 - leniency(policy, age)  # never -0.0, which would be shown so
     days = days_to_decide(interval, policy.margin)
     more = f"; about {days} days of holdout would decide" if days else ""
-    passes = interval.difference >= -allowed
+    passes = interval.difference >= limit
     sign = "at least" if passes else "below"
-    why = f"undecidable: {seen} is {sign} {-allowed:+.4f}, allowed beside an incumbent of {span(age)}{more}"
+    why = f"undecidable: {seen} is {sign} {limit:+.4f}, allowed beside an incumbent of {span(age)}{more}"
     return passes, [why]
 
 

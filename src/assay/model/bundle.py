@@ -1,6 +1,7 @@
 """What is published of a model: its estimator, its categories and its code, as one content-addressed file."""
 
 import hashlib
+import tarfile
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -14,7 +15,7 @@ from assay.contract import Columns
 from assay.contract.columns import Array
 from assay.errors import BadInput, Corrupt
 from assay.model import code
-from assay.model.estimator import Predictor, Saved, load
+from assay.model.estimator import Format, Predictor, Saved, load
 from assay.model.features import Kind, Matrix, compute, encode
 from assay.model.model import Model
 from assay.predictions import Layout
@@ -34,7 +35,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, Kind]
     #: The values of each text feature; their positions are the codes.
     categories: dict[str, list[str]]
-    format: str
+    format: Format
     rows: int
     trained_until: datetime
     #: JSON Schema of the input, for people and for other languages.
@@ -61,6 +62,13 @@ class Bundle:
             raise BadInput(
                 f"{self.model.name}: features() gives {', '.join(found)}", f"it was trained on {', '.join(self._names)}"
             )
+        for name, column in found.items():
+            if (column.dtype.kind == "T") is not (name in self._codes):
+                raise BadInput(
+                    f"{self.model.name}: feature {name} is {column.dtype}",
+                    f"it was trained as a {self.facts.features[name]}",
+                    do="Give it one type, whatever the rows.",
+                )
         return found
 
     def matrix(self, features: Mapping[str, Array]) -> Matrix:
@@ -68,8 +76,15 @@ class Bundle:
         return encode(features, self._names, self._codes)
 
     def predict(self, features: Mapping[str, Array]) -> Array:
-        """Predictions of shape (n,), float64, from features."""
-        return np.asarray(self._predictor(self.matrix(features).values), dtype=np.float64)
+        """Predictions of shape (n,), float64, from features; raises `BadInput` when there is not one for each row."""
+        matrix = self.matrix(features)
+        predicted = np.asarray(self._predictor(matrix.values), dtype=np.float64)
+        if predicted.shape != (len(matrix),):
+            raise BadInput(
+                f"{self.model.name} predicts an array of shape {predicted.shape} for {len(matrix)} rows",
+                do="A model gives one number for each row.",
+            )
+        return predicted
 
     def __str__(self) -> str:
         return f"{self.model.name}@{self.digest[:12]}"
@@ -112,15 +127,16 @@ def open_bundle(store: Store, digest: str) -> Bundle:
 
 @lru_cache(maxsize=8)
 def _open(store: Store, digest: str) -> Bundle:
-    files = unpack(store.artifacts.get(digest))
     try:
+        files = unpack(store.artifacts.get(digest))
         facts = msgspec.json.decode(files[FACTS], type=Facts)
-    except (KeyError, msgspec.MsgspecError) as error:
-        raise Corrupt(f"artifact {digest[:12]} is not a bundle: {error}") from None
+        saved = Saved(facts.format, files[ESTIMATOR])
+    except (tarfile.TarError, KeyError, msgspec.MsgspecError) as error:
+        raise Corrupt(f"artifact {digest[:12]} is not a bundle: {error}", do="Train and publish again.") from None
     sources = {name.removeprefix(CODE): content for name, content in files.items() if name.startswith(CODE)}
     identity = hashlib.sha256(pack(sources)).hexdigest()[:16]
     module = code.load(sources, store.home.code / identity, facts.module)
-    model = getattr(module, facts.attribute)
-    return Bundle(
-        digest, facts, model, load(msgspec.convert({"format": facts.format, "data": files[ESTIMATOR]}, Saved))
-    )
+    model = getattr(module, facts.attribute, None)
+    if not isinstance(model, Model):
+        raise Corrupt(f"bundle {digest[:12]}: {facts.module}.{facts.attribute} is not a model", do="Train it again.")
+    return Bundle(digest, facts, model, load(saved))

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import sysconfig
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -9,27 +10,28 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from assay.errors import BadInput
+from assay.errors import BadInput, Corrupt
 from assay.store.artifacts import write_whole
 
 if TYPE_CHECKING:
     from assay.model.model import Model
 
 _importing = threading.RLock()
+_INSTALLED = {"site-packages", "dist-packages"}
+_NOT_THE_PROJECTS = (Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve())
 
 
 def where_declared(model: "Model") -> tuple[str, str]:
     """The module and the name under which a model stands. Raises `BadInput` when it has none that can be imported."""
-    module = sys.modules.get(model.features.__module__)
-    source = getattr(module, "__file__", None)
-    if module is None or source is None:
+    module = sys.modules.get(getattr(model.features, "__module__", ""))
+    if module is None or not Path(getattr(module, "__file__", None) or "").is_file():
         raise BadInput(
             f"{model.name}: features() is not in a file",
             do="Put the model into a .py file beside your data and import it.",
         )
-    for name, value in vars(module).items():
+    for name, value in list(vars(module).items()):
         if value is model:
-            return (Path(source).stem if module.__name__ == "__main__" else module.__name__), name
+            return _import_name(module), name
     raise BadInput(
         f"{model.name} is not a name of {module.__name__}",
         do="Write `model = assay.Model(...)` at the top level of the module that defines its features.",
@@ -39,36 +41,45 @@ def where_declared(model: "Model") -> tuple[str, str]:
 def collect(model: "Model") -> dict[str, bytes]:
     """The source of the model's module and of every loaded module of the same project, by path relative to it."""
     module = sys.modules[model.features.__module__]
-    depth = 0 if module.__name__ == "__main__" else module.__name__.count(".")
     source = Path(str(module.__file__)).resolve()
-    root = source.parents[depth + (source.name == "__init__.py")]
-    found = {source}
-    for name, other in list(sys.modules.items()):
-        file = getattr(other, "__file__", None)
-        if name != "__main__" and file and file.endswith(".py") and _is_of_project(Path(file).resolve(), root):
-            found.add(Path(file).resolve())
+    own = _import_name(module)
+    root = source.parents[own.count(".") + (source.name == "__init__.py")]
+    # Of an installed project its own package travels, not all that is installed beside it.
+    project = root / own.split(".")[0] if _INSTALLED.intersection(root.parts) else root
+    files = {Path(file).resolve() for file in map(_file, list(sys.modules.values())) if file.endswith(".py")}
+    found = {source, *(path for path in files if path.is_file() and _is_of_project(path, project))}
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(found)}
 
 
-def _is_of_project(path: Path, root: Path) -> bool:
-    installed = {"site-packages", "dist-packages"}
-    if not path.is_relative_to(root) or path.is_relative_to(Path(__file__).resolve().parents[1]):
+def _file(module: object) -> str:
+    return str(getattr(module, "__file__", None) or "")
+
+
+def _import_name(module: ModuleType) -> str:
+    """Under which name a module is imported, also when it is the one that was started."""
+    if module.__name__ != "__main__":
+        return module.__name__
+    return module.__spec__.name if module.__spec__ else Path(_file(module)).stem
+
+
+def _is_of_project(path: Path, project: Path) -> bool:
+    if not path.is_relative_to(project) or any(path.is_relative_to(folder) for folder in _NOT_THE_PROJECTS):
         return False
-    parts = path.relative_to(root).parts
-    hidden = any(part.startswith(".") for part in parts)
-    return not hidden and not installed.intersection(path.parts) and not path.is_relative_to(sys.base_prefix)
+    parts = path.relative_to(project).parts
+    return not any(part.startswith(".") for part in parts) and not _INSTALLED.intersection(parts)
 
 
 def load(files: Mapping[str, bytes], folder: Path, module: str) -> ModuleType:
     """Import `module` from `files`, unpacked into `folder`, beside whatever else goes by the same names.
 
-    Raises `BadInput` when the code does not run.
+    Raises `BadInput` when the code does not run, `Corrupt` when a file would leave the folder.
     """
+    for name in files:
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise Corrupt(f"the bundle names a file outside of itself: {name}", do="Do not use it.")
     for name, content in files.items():
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise BadInput(f"the bundle names a file outside of itself: {name}")
-        if not path.exists():
+        if not path.is_file() or path.read_bytes() != content:  # someone may have written into the folder
             write_whole(path, content)
     with _importing, _alone(files, folder):
         try:

@@ -47,8 +47,8 @@ def compute(model: "Model", columns: Columns[Any]) -> dict[str, Array]:
     Returns named columns of shape (n,): float64 or text. Raises `BadInput`, naming the feature, for anything else.
     The input is read-only meanwhile: what is logged as input must be what came in.
     """
-    for _, column in columns.items():
-        column.flags.writeable = False
+    for name in columns:
+        columns[name].flags.writeable = False
     with np.errstate(all="ignore"):
         given: Any = model.features(columns)
     if not isinstance(given, Mapping) or not given:

@@ -12,7 +12,10 @@ from assay.contract import Record
 from assay.contract.record import need_event_time
 from assay.errors import BadInput, NotFound, Unavailable, near_miss
 from assay.store import current
-from assay.times import duration, instant
+from assay.times import duration, instant, now
+
+DAY = timedelta(days=1)
+_MOMENT = pa.timestamp("us", tz="UTC")
 
 
 def read(
@@ -24,12 +27,13 @@ def read(
 ) -> pa.Table:
     """The rows of a Parquet folder or file whose event time lies in `[until - last, until)`, oldest first.
 
-    `table` is relative to the project. Of a folder split into `day=YYYY-MM-DD`, only the days asked for are opened.
+    `table` is relative to the project; `until` is now when only `last` is given. Of a folder split into
+    `day=YYYY-MM-DD`, only the days asked for are opened, and one more on either side: they may be days of another zone.
     Raises `NotFound` when there is no such table, `BadInput` when it lacks the event time or has no time zone,
     `Unavailable` when a file can't be read.
     """
     time = need_event_time(contract)
-    end = instant(until) if until is not None else None
+    end = instant(until) if until is not None else now() if last is not None else None
     start = end - duration(last) if end is not None and last is not None else None
     import pyarrow.dataset as ds  # where pandas is installed it is loaded too, which takes half a second
 
@@ -41,7 +45,7 @@ def read(
         days = ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive") if by_day else None
         data = ds.dataset(path, format="parquet", partitioning=days)
         _need_time(data.schema, time, str(table))
-        rows = data.to_table(filter=_between(data.schema.field(time), start, end, by_day=by_day))
+        rows = data.to_table(filter=_between(time, start, end, by_day=by_day))
     except (pa.ArrowInvalid, OSError) as error:
         raise Unavailable(
             f"{table} can't be read: {error}", do="Write the file again; it is no whole Parquet file."
@@ -62,12 +66,12 @@ def _need_time(schema: pa.Schema, time: str, table: str) -> None:
         )
 
 
-def _between(time: pa.Field, start: datetime | None, end: datetime | None, *, by_day: bool) -> pc.Expression | None:
+def _between(name: str, start: datetime | None, end: datetime | None, *, by_day: bool) -> pc.Expression | None:
     found: list[pc.Expression] = []
     if start is not None:
-        found.append(pc.field(time.name) >= pa.scalar(start, time.type))
-        found += [pc.field("day") >= f"{start:%Y-%m-%d}"] if by_day else []
+        found.append(pc.field(name) >= pa.scalar(start, _MOMENT))
+        found += [pc.field("day") >= (start - DAY).date().isoformat()] if by_day else []
     if end is not None:
-        found.append(pc.field(time.name) < pa.scalar(end, time.type))
-        found += [pc.field("day") <= f"{end:%Y-%m-%d}"] if by_day else []
+        found.append(pc.field(name) < pa.scalar(end, _MOMENT))
+        found += [pc.field("day") <= (end + DAY).date().isoformat()] if by_day else []
     return reduce(and_, found) if found else None

@@ -80,7 +80,8 @@ def _need_outcomes(metric: str, label: Array) -> None:
     odd = label[(label != 0) & (label != 1)]
     if len(odd):
         raise BadInput(
-            f"{metric} needs labels 0 and 1", f"{len(odd):,} of {len(label):,} are others, like {odd[0]:g}",
+            f"{metric} needs labels 0 and 1",
+            f"{len(odd):,} of {len(label):,} are others, like {odd[0]:g}",
             do="Make the label true or false, or score with mae or rmse.",
         )
 

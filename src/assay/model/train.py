@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from assay import context
 from assay.contract.columns import Array
@@ -96,7 +95,7 @@ def with_label(model: Model, rows: pa.Table) -> tuple[pa.Table, Array]:
     label = rows.column(model.label)
     if not (pa.types.is_boolean(label.type) or pa.types.is_integer(label.type) or pa.types.is_floating(label.type)):
         raise BadInput(f"the label {model.label!r} is {label.type}", do="Make it a number or true and false.")
-    labelled = rows.filter(pc.invert(label.is_null(nan_is_null=True)))
+    labelled = rows.filter(pa.array(~label.is_null(nan_is_null=True).to_numpy()))
     if len(labelled) == 0:
         raise BadInput(f"none of {len(rows):,} rows has a label {model.label!r}", do="Read rows that are old enough.")
     if len(labelled) < len(rows):

@@ -1,6 +1,7 @@
 """Runs the application: a port, the champion as it changes, and a drainer beside it."""
 
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 SHUTDOWN_WITHIN_S = 10
 LAST_PORT = 65535
+#: Requests go first; what is drained later is not lost.
+DRAINER_NICENESS = 10
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -87,7 +90,9 @@ def start_drainer(store: Store) -> "subprocess.Popen[bytes]":
     It is in a session of its own, so that the terminal's Ctrl-C ends this process first.
     """
     command = [sys.executable, "-m", "assay", "drain", "--follow", "--home", str(store.home.path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    drainer = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    os.setpriority(os.PRIO_PROCESS, drainer.pid, DRAINER_NICENESS)
+    return drainer
 
 
 @contextmanager
