@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import inf, isfinite
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -102,7 +103,7 @@ def _predict_again(known: ModelVersion, bundle: Bundle, rows: pa.Table) -> Array
     return predicted
 
 
-def _moment(time: np.datetime64) -> datetime:
+def _moment(time: Any) -> datetime:
     return time.item().replace(tzinfo=UTC)
 
 
@@ -197,7 +198,7 @@ def _refuse_no_numbers(who: str, predicted: Array) -> None:
 def output_fault(bundle: Bundle, predicted: Array) -> str | None:
     """How predictions break what the model says it gives, if they do."""
     output = bundle.model.output
-    low, high = output.bounds()
+    low, high = output.bounds
     outside = predicted[(predicted < (-inf if low is None else low)) | (predicted > (inf if high is None else high))]
     if len(outside) == 0:
         return None

@@ -97,7 +97,7 @@ def _before(store: Store, present: ModelVersion) -> int:
     return standing[-2]
 
 
-def standing_versions(moves: Iterable[tuple[ledger.Kind, int]]) -> list[int]:
+def standing_versions(moves: Iterable[tuple[str, int]]) -> list[int]:
     """Versions that were champions and were not rolled back, in the order of the ledger; the last is the champion.
 
     A step back to a version that stands takes away those after it.
