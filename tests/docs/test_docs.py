@@ -22,10 +22,8 @@ def blocks(page: Path, kind: str) -> list[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
 def test_the_python_of_a_page_runs(page: Path, flights_copy: Path) -> None:
     # A file and a process of its own, as its reader would have it.
-    for i, text in enumerate(blocks(page, "python")):
-        (flights_copy / f"page_{i}.py").write_text("\n".join(blocks(page, "python")[: i + 1]))
-    last = flights_copy / f"page_{len(blocks(page, 'python')) - 1}.py"
-    done = subprocess.run([sys.executable, last.name], cwd=flights_copy, capture_output=True, text=True, check=False)
+    (flights_copy / "page.py").write_text("\n".join(blocks(page, "python")))
+    done = subprocess.run([sys.executable, "page.py"], cwd=flights_copy, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -81,9 +81,9 @@ def test_a_block_that_raises_leaves_a_failed_run_with_the_reason(opened: Store) 
 
 
 def test_metrics_that_are_no_numbers_are_refused_and_none_is_kept(opened: Store) -> None:
-    with start_run(opened, "m") as run:
-        with pytest.raises(BadInput, match="loss = nan"):
-            run.log_metrics({"auc": 0.5, "loss": float("nan")})
+    run = start_run(opened, "m")
+    with pytest.raises(BadInput, match="loss = nan"):
+        run.log_metrics({"auc": 0.5, "loss": float("nan")})
     assert find_runs(opened)[0].metrics == {}
 
 
