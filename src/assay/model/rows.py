@@ -35,21 +35,27 @@ def read(
     time = need_event_time(contract)
     end = instant(until) if until is not None else now() if last is not None else None
     start = end - duration(last) if end is not None and last is not None else None
-    import pyarrow.dataset as ds  # where pandas is installed it is loaded too, which takes half a second
-
     path = current().home.project / table
     if not path.exists():
         raise NotFound(f"there is no table {table} in {current().home.project}")
     try:
-        by_day = any(path.glob("day=*"))
-        days = ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive") if by_day else None
-        data = ds.dataset(path, format="parquet", partitioning=days)
-        _need_time(data.schema, time, str(table))
-        rows = data.to_table(filter=_between(time, start, end, by_day=by_day))
+        return _read(path, str(table), time, start, end)
     except (pa.ArrowInvalid, OSError) as error:
         raise Unavailable(
             f"{table} can't be read: {error}", do="Write the file again; it is no whole Parquet file."
         ) from None
+
+
+def _read(path: Path, table: str, time: str, start: datetime | None, end: datetime | None) -> pa.Table:
+    import pyarrow.dataset as ds  # where pandas is installed it is loaded too, which takes half a second
+
+    by_day = any(path.glob("day=*"))
+    days = ds.partitioning(pa.schema([("day", pa.string())]), flavor="hive") if by_day else None
+    data = ds.dataset(path, format="parquet", partitioning=days)
+    if not data.files:
+        raise NotFound(f"{table} holds no Parquet file", do="Look at where it is written.")
+    _need_time(data.schema, time, table)
+    rows = data.to_table(filter=_between(time, start, end, by_day=by_day))
     return (rows.drop_columns(["day"]) if by_day else rows).sort_by(time)
 
 
