@@ -13,7 +13,7 @@ import pytest
 from assay import store
 from assay.store import Store
 
-TRIPS = '''
+TRIPS = """
 from typing import Annotated, Literal
 
 import lightgbm as lgb
@@ -47,7 +47,7 @@ def fit(x, y, *, trees=5):
 model = assay.Model(
     "long-trip", takes=Trip, gives=Long, label="long", features=features, fit=fit, metrics=["auc", "log_loss"]
 )
-'''
+"""
 
 
 def make_trips(days: int = 20, *, by_day: int = 30, seed: int = 5) -> pa.Table:
@@ -55,14 +55,16 @@ def make_trips(days: int = 20, *, by_day: int = 30, seed: int = 5) -> pa.Table:
     random, count = np.random.default_rng(seed), days * by_day
     miles = random.uniform(0, 50, count)
     starts = np.datetime64("2013-01-01", "us") + np.arange(count) * np.timedelta64(86_400_000_000 // by_day, "us")
-    return pa.table({
-        "trip": [f"t{i}" for i in range(count)],
-        "start": pa.array(starts).cast(pa.timestamp("us", "UTC")),
-        "zone": [None if i % 50 == 0 else "north" if i % 3 else "south" for i in range(count)],
-        "miles": miles,
-        "seats": pa.array([None if i % 7 == 0 else 1 + i % 9 for i in range(count)], pa.int64()),
-        "long": miles + random.normal(0, 8, count) > 25,
-    })
+    return pa.table(
+        {
+            "trip": [f"t{i}" for i in range(count)],
+            "start": pa.array(starts).cast(pa.timestamp("us", "UTC")),
+            "zone": [None if i % 50 == 0 else "north" if i % 3 else "south" for i in range(count)],
+            "miles": miles,
+            "seats": pa.array([None if i % 7 == 0 else 1 + i % 9 for i in range(count)], pa.int64()),
+            "long": miles + random.normal(0, 8, count) > 25,
+        }
+    )
 
 
 @pytest.fixture

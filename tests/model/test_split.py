@@ -55,7 +55,9 @@ def test_without_until_the_newest_row_is_the_last_of_the_holdout() -> None:
 
 
 def test_a_row_on_the_boundary_is_of_the_holdout_and_one_at_the_end_of_neither_side() -> None:
-    found = split(at("2013-01-01", "2013-01-05", "2013-01-06"), Ride, holdout="1d", until=datetime(2013, 1, 6, tzinfo=UTC))
+    found = split(
+        at("2013-01-01", "2013-01-05", "2013-01-06"), Ride, holdout="1d", until=datetime(2013, 1, 6, tzinfo=UTC)
+    )
     assert found.past["row"].to_pylist() == [0]
     assert found.holdout["row"].to_pylist() == [1]
     assert found.boundary == datetime(2013, 1, 5, tzinfo=UTC)
@@ -112,10 +114,16 @@ def test_stale_rows_leave_no_holdout() -> None:
     ("rows", "words"),
     {
         "an empty table": (at(), "there are no rows to split"),
-        "a naive time": (pa.table({"start": np.array(["2013-01-01"], "datetime64[us]")}), "column start is timestamp[us], a time without a zone"),
+        "a naive time": (
+            pa.table({"start": np.array(["2013-01-01"], "datetime64[us]")}),
+            "column start is timestamp[us], a time without a zone",
+        ),
         "a text": (pa.table({"start": ["2013-01-01"]}), "column start is string, a time without a zone"),
         "a null": (pa.table({"start": pa.array([None, 1], pa.timestamp("us", "UTC"))}), "column start has 1 nulls"),
-        "another name": (pa.table({"starts": [1]}), "column start is missing\n  did you mean starts?\nRide declares it"),
+        "another name": (
+            pa.table({"starts": [1]}),
+            "column start is missing\n  did you mean starts?\nRide declares it",
+        ),
     }.values(),
 )
 def test_rows_without_usable_times_are_refused(rows: pa.Table, words: str) -> None:

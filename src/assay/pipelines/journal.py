@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from assay.pipelines import results
 from assay.store import Store
+from assay.store.database import upsert
 from assay.store.schema import journal
 from assay.times import now
+from assay.track.runs import reason
 
 Event = Literal["started", "finished", "replayed", "failed"]
 
@@ -36,20 +38,24 @@ class Journal:
     _seen: Counter[str] = field(default_factory=Counter[str])
 
     def perform(self, step: str, work: Callable[[], Any]) -> Any:
-        """The result of a step: from the journal when it is finished, else by doing `work`."""
+        """The result of a step: from the journal when it is finished, else by doing `work`.
+
+        Either way it is what the journal gives back, so that a resumed run sees what the first one saw.
+        """
         self._seen[step] += 1
         occurrence = self._seen[step]
         kept = self._finished(step, occurrence)
         if kept is not None:
+            value = results.decode(kept.result, self.store.artifacts)
             self.watch(StepEvent(step, occurrence, "replayed"))
-            return results.decode(kept.result, self.store.artifacts)
+            return value
         started = now()
         self.watch(StepEvent(step, occurrence, "started"))
         try:
-            value = work()
-            result = results.encode(value, self.store.artifacts, step)
+            result = results.encode(work(), self.store.artifacts, step)
+            value = results.decode(result, self.store.artifacts)
         except Exception as error:
-            self._record(step, occurrence, "failed", started, error=f"{type(error).__name__}: {error}")
+            self._record(step, occurrence, "failed", started, error=reason(error))
             self.watch(StepEvent(step, occurrence, "failed", _seconds(started)))
             raise
         self._record(step, occurrence, "finished", started, result=result)
@@ -71,14 +77,10 @@ class Journal:
         result: Any = None,
         error: str | None = None,
     ) -> None:
-        key = {"run_id": self.run_id, "step": step, "occurrence": occurrence}
+        row = {"run_id": self.run_id, "step": step, "occurrence": occurrence, "status": status}
+        row |= {"result": result, "error": error, "started_at": started, "ended_at": now()}
         with self.store.database.begin() as connection:
-            connection.execute(delete(journal).filter_by(**key))
-            connection.execute(
-                insert(journal).values(
-                    **key, status=status, result=result, error=error, started_at=started, ended_at=now()
-                )
-            )
+            upsert(connection, journal, [row])
 
 
 def _seconds(started: datetime) -> float:

@@ -38,12 +38,22 @@ class Pipeline:
 
     def call(self, asof: datetime, parameters: dict[str, Any]) -> Any:
         """Call the function; raises `BadInput` for parameters that it does not take."""
-        known = inspect.signature(self.function).parameters
+        return self.function(**self.arguments(asof, parameters))
+
+    def arguments(self, asof: datetime, parameters: dict[str, Any]) -> dict[str, Any]:
+        """What the function is called with; raises `BadInput` for parameters that it does not take, or that it lacks."""
+        signature = inspect.signature(self.function)
+        known = signature.parameters
         for name in parameters:
             if name not in known or name == "asof":
-                raise BadInput(f"{self.name} takes no parameter {name!r}", near_miss(name, known))
+                hint = near_miss(name, [other for other in known if other != "asof"])
+                raise BadInput(f"{self.name} takes no parameter {name!r}", *([hint] if hint else []))
         given = {"asof": asof} if "asof" in known else {}
-        return self.function(**given, **parameters)
+        try:
+            signature.bind(**given, **parameters)
+        except TypeError as error:
+            raise BadInput(f"{self.name} can't be called: {error}", do="Give it: --set NAME=VALUE") from None
+        return given | parameters
 
 
 def pipeline(*, schedule: str | None = None, tz: str = "UTC") -> Callable[[Callable[..., Any]], Pipeline]:
@@ -63,17 +73,28 @@ def find_pipeline(reference: str, project: Path) -> Pipeline:
     Raises `NotFound` with the near miss, or `BadInput` when the module does not run.
     """
     module_name, _, name = reference.partition(":")
-    module_name = module_name.removesuffix(".py").replace("/", ".")
+    if module_name.endswith(".py") or "/" in module_name:
+        module_name = _dotted(module_name, project)
     if not name:
         raise BadInput(f"{reference!r} does not name a pipeline", do="Write MODULE:PIPELINE, like flights:weekly.")
     module = import_module(module_name, project)
     found = getattr(module, name, None)
+    if found is None:  # a run remembers the function, which may go by another name in its module
+        found = next((one for one in vars(module).values() if isinstance(one, Pipeline) and one.name == name), None)
     if not isinstance(found, Pipeline):
         known = [key for key, value in vars(module).items() if isinstance(value, Pipeline)]
         raise NotFound(
             f"{module_name} has no pipeline {name!r}", f"it has {', '.join(known) or 'none'}", do=near_miss(name, known)
         )
     return found
+
+
+def _dotted(file: str, project: Path) -> str:
+    """`folder/file.py` as `folder.file`; raises `NotFound` for a file outside of the project."""
+    path = (project / file).resolve()
+    if not path.is_relative_to(project.resolve()):
+        raise NotFound(f"{file} is not in the project {project}", do="Go to the folder of the project, or give --home.")
+    return ".".join(path.relative_to(project.resolve()).with_suffix("").parts)
 
 
 def import_module(name: str, project: Path) -> Any:

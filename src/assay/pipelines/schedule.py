@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from cronsim import CronSim, CronSimError
 
 from assay.errors import BadInput
-from assay.times import zone
+from assay.times import aware, zone
 
 _ANY = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -17,7 +17,8 @@ def check_schedule(line: str) -> None:
         next(CronSim(line, _ANY))
     except (CronSimError, StopIteration) as error:
         raise BadInput(
-            f"{line!r} is not a schedule: {error or 'it never ticks'}", do="Write five cron fields, like 0 6 * * MON."
+            f"{line!r} is not a schedule: {str(error) or 'it never ticks'}",
+            do="Write five cron fields, like 0 6 * * MON.",
         ) from None
 
 
@@ -29,6 +30,7 @@ def ticks(line: str, tz: str, start: datetime, end: datetime) -> Iterator[dateti
     ['03-04 11:00', '03-11 10:00']
     """
     check_schedule(line)
+    start, end = aware(start), aware(end)
     before = (start - timedelta(seconds=1)).astimezone(zone(tz))
     for local in CronSim(line, before):
         at = local.astimezone(UTC)

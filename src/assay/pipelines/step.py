@@ -21,8 +21,8 @@ def step(function: Callable[P, T] | None = None, /, *, name: str | None = None) 
     """Make a function a step.
 
     Inside a pipeline's run its result is kept in the journal, and a resumed run takes it from there. Called anywhere
-    else, or by another step, it is an ordinary call. Results may be numbers, texts, times, lists, dicts, Arrow tables
-    and msgspec structs.
+    else, or by another step, it is an ordinary call. Results may be numbers, texts, bytes, times, lists, tuples, dicts,
+    Arrow tables and msgspec structs; the run gets what the journal gives back, a copy.
     """
     if function is None:
         return functools.partial(_as_step, name=name)

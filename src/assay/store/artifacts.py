@@ -5,11 +5,11 @@ import io
 import os
 import re
 import tarfile
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import uuid4
 
-from assay.errors import Corrupt, NotFound, Unavailable
+from assay.errors import BadInput, Corrupt, NotFound, Unavailable
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -21,10 +21,10 @@ class Artifacts:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Keep `data`; returns its digest. Keeping the same content twice keeps it once."""
+        """Keep `data`; returns its digest. Keeping it twice keeps it once, and mends a damaged file."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
-        if not path.exists():
+        if not _holds(path, data):
             write_whole(path, data)
         return digest
 
@@ -45,31 +45,55 @@ class Artifacts:
         return self.folder / digest[:2] / digest
 
 
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
+
+
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is either there whole or not at all, also after a power cut."""
+    """Write a file that is either there whole or not at all, also after a power cut; who may read it, the umask says."""
+    temporary = path.parent / f".part-{uuid4().hex}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
+        _sync(path.parent)
     except OSError as error:
         raise Unavailable(
             f"can't write {path}: {error.strerror}", do="Free some disk space or mend the rights."
         ) from None
 
 
+def _sync(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut, so that nobody refers to a file that is gone."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """Named files as one tar of reproducible bytes: the same files always give the same digest."""
+    """Named files as one tar of reproducible bytes: the same files always give the same digest.
+
+    Names are relative paths with "/"; raises `BadInput` for others.
+    """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in sorted(files):
+            if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+                raise BadInput(f"{name!r} can't be the name of a packed file")
             entry = tarfile.TarInfo(name)
             entry.size = len(files[name])
             tar.addfile(entry, io.BytesIO(files[name]))
@@ -77,7 +101,10 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
-    """The files of `pack`; nothing is written, so no name can leave a folder."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        found = ((entry.name, tar.extractfile(entry)) for entry in tar.getmembers())
-        return {name: file.read() for name, file in found if file}
+    """The files of `pack`; nothing is written, so no name can leave a folder. Raises `Corrupt` for other bytes."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            found = ((entry.name, tar.extractfile(entry)) for entry in tar.getmembers())
+            return {name: file.read() for name, file in found if file}
+    except tarfile.TarError as error:
+        raise Corrupt(f"a pack of files can't be read: {error}", do="Restore it from a backup.") from None

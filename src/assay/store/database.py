@@ -6,13 +6,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    NoSuchModuleError,
+    OperationalError,
+    StatementError,
+)
 
-from assay.errors import BadInput, Unavailable
+from assay.errors import AssayError, BadInput, Unavailable
 
 HEAD = "0001"
 BUSY_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 10
+#: What SQLite says of a file that it can't read.
+_DAMAGED = ("not a database", "malformed")
 
 
 class Database:
@@ -21,6 +32,8 @@ class Database:
     def __init__(self, url: str) -> None:
         """Connect and migrate. Raises `BadInput` for a bad URL, `Unavailable` when nothing answers there."""
         self.engine = _engine(url)
+        on_sqlite = self.engine.dialect.name == "sqlite"
+        self._reads: dict[str, Any] = {"assay_reads": True} if on_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self._errors():
             _migrate(self.engine)
 
@@ -33,24 +46,29 @@ class Database:
     @contextmanager
     def read(self) -> Generator[Connection]:
         """A look at one consistent state; never waits for a writer. `Unavailable` when the database is gone."""
-        with self._errors(), self.engine.connect().execution_options(assay_reads=True) as connection:
+        with self._errors(), self.engine.connect().execution_options(**self._reads) as connection:
             yield connection
 
     @contextmanager
     def _errors(self) -> Generator[None]:
         try:
             yield
-        except (OperationalError, DatabaseError) as error:
-            if isinstance(error, OperationalError) or "not a database" in str(error.orig):
+        except DataError as error:
+            raise BadInput("the database can't keep a value", _first_line(error)) from None
+        except DatabaseError as error:
+            if isinstance(error, OperationalError) or any(words in str(error.orig) for words in _DAMAGED):
                 raise self._unavailable(error) from None
+            raise
+        except StatementError as error:
+            if isinstance(error.orig, AssayError):  # of a column type
+                raise error.orig from None
             raise
 
     def _unavailable(self, error: DatabaseError) -> Unavailable:
         where = self.engine.url.render_as_string(hide_password=True)
-        first_line = str(error.orig).strip().splitlines()[0]
         return Unavailable(
             f"the database {where} does not answer",
-            first_line,
+            _first_line(error),
             do="Start it, or point ASSAY_DATABASE to another; nothing was changed.",
         )
 
@@ -59,17 +77,31 @@ class Database:
         self.engine.dispose()
 
 
+def upsert(
+    connection: Connection, table: Table, rows: list[dict[str, Any]], *, change: dict[str, Any] | None = None
+) -> None:
+    """Insert rows; where one of the same primary key stands, change that: to the new row, or by `change` only."""
+    made = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    keys = [column.name for column in table.primary_key]
+    new = {name: made.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(made.on_conflict_do_update(index_elements=keys, set_=change or new), rows)
+
+
+def _first_line(error: DatabaseError) -> str:
+    return next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
+
+
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-        if parsed.drivername in ("postgres", "postgresql"):
+        if parsed.get_backend_name() in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise ArgumentError(f"{parsed.get_backend_name()} is not supported")
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
-    except (ArgumentError, NoSuchModuleError) as error:
+        engine = create_engine(parsed, **_options(parsed))
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise BadInput(
             f"ASSAY_DATABASE can't be used: {error}", do="Write sqlite:///PATH or postgresql://USER@HOST/DATABASE."
         ) from None
@@ -84,13 +116,24 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def _options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {}
+    patience = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_S}
+    return {"pool_pre_ping": True, "connect_args": patience}
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     def connected(raw: sqlite3.Connection, _: object) -> None:
         raw.isolation_level = None  # transactions are begun below, not by the driver
-        raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
-        raw.execute("PRAGMA journal_mode = WAL")
-        raw.execute("PRAGMA synchronous = NORMAL")
-        raw.execute("PRAGMA foreign_keys = ON")
+        try:
+            raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+            raw.execute("PRAGMA journal_mode = WAL")
+            raw.execute("PRAGMA synchronous = NORMAL")
+            raw.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            raw.close()
+            raise
 
     def begun(connection: Connection) -> None:
         # Writers lock at once: a reader that becomes a writer would get "database is locked" without waiting.
@@ -106,7 +149,7 @@ def _migrate(engine: Engine) -> None:
         version = _version(connection)
     if version == HEAD:
         return
-    if version and version > HEAD:
+    if version:  # this is the first schema: any other is newer, or not ours
         raise BadInput(
             f"the database is at schema {version}, this Assay knows up to {HEAD}",
             do="Upgrade Assay; nothing was changed.",

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from assay.errors import BadInput, Unavailable
 
@@ -23,7 +24,7 @@ class Home:
     @property
     def database_url(self) -> str:
         """`ASSAY_DATABASE`, or the SQLite file in this folder."""
-        return os.environ.get("ASSAY_DATABASE") or f"sqlite:///{self.path / 'assay.db'}"
+        return os.environ.get("ASSAY_DATABASE") or f"sqlite:///{quote(str(self.path / 'assay.db'))}"
 
     @property
     def artifacts(self) -> Path:
@@ -58,13 +59,17 @@ def find_home(given: str | Path | None = None) -> Home:
     can't be made.
     """
     named = given or os.environ.get("ASSAY_HOME")
-    path = Path(named).resolve() if named else _nearest(Path.cwd())
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"{path} is a file, not a folder", do="Name another folder with --home or ASSAY_HOME.")
+    another = "Name another folder with --home or ASSAY_HOME."
     try:
+        path = Path(named).resolve() if named else _nearest(Path.cwd())
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"{path} is a file, not a folder", do=another)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Unavailable(f"can't make the folder {path}: {error.strerror}", do="Set --home or ASSAY_HOME.") from None
+        place = error.filename or named or "of this project"
+        raise Unavailable(f"can't make the folder {place}: {error.strerror}", do=another) from None
+    except ValueError as error:
+        raise BadInput(f"{str(named)!r} can't be a folder: {error}", do=another) from None
     return Home(path)
 
 

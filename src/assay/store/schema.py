@@ -19,6 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
+from assay.times import aware
+
 
 class Moment(TypeDecorator[datetime]):
     """An aware time, kept in UTC; SQLite has no zones, so the offset is put back on reading."""
@@ -27,8 +29,8 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """To the database."""
-        return value.astimezone(UTC) if value else None
+        """To the database; raises `BadInput` for a time without an offset."""
+        return aware(value) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """From the database."""

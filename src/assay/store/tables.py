@@ -5,6 +5,7 @@ So whoever writes can be killed at any time and start over.
 """
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from assay.errors import BadInput
 from assay.store.artifacts import write_whole
 
+_PART = re.compile(r"\w[\w.:@#-]*")
 _EPOCH = np.datetime64(0, "us")
 
 
@@ -27,13 +29,22 @@ def folder(tables: Path, name: str) -> Path:
 def write_part(tables: Path, name: str, part: str, rows: pa.Table, *, day: str) -> int:
     """Write `rows` as the part called `part`, split by the UTC day of their `day` column; returns the files written.
 
-    Rows without a time are filed under 1970-01-01.
+    Rows without a time are filed under 1970-01-01. The part's files of other days, from another time, are removed.
+    Raises `BadInput` for the name of a part that would leave the folder.
     """
     where = folder(tables, name)
-    times = rows.column(day).cast(pa.timestamp("us")).to_numpy()
+    if not _PART.fullmatch(part):
+        raise BadInput(
+            f"{part!r} can't be the name of a part", do="Use letters, digits and . _ - : @ # after the first."
+        )
+    times = rows.column(day).cast(pa.timestamp("us"), safe=False).to_numpy()
     days, codes = np.unique(np.where(np.isnat(times), _EPOCH, times).astype("datetime64[D]"), return_inverse=True)
     for code, value in enumerate(days):
         write_whole(where / f"day={value}" / f"{part}.parquet", _parquet(rows.filter(pa.array(codes == code))))
+    written = {f"day={value}" for value in days}
+    for path in where.glob(f"*/{part}.parquet"):
+        if path.parent.name not in written:
+            path.unlink(missing_ok=True)
     return len(days)
 
 

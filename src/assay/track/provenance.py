@@ -1,6 +1,7 @@
 """What a run was made of: the code, the environment and the data."""
 
 import hashlib
+import io
 import platform
 import subprocess
 import sys
@@ -10,16 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+
+from assay.store.home import NAME
+
+_BATCH_ROWS = 65_536
 
 
 @lru_cache(maxsize=8)
 def code_version(project: Path) -> str | None:
-    """The git commit of `project`, with "+changes" when its files differ from it; None outside of git."""
+    """The git commit of `project`, with "+changes" when its files differ from it; None outside of git.
+
+    New Python files count as changes, other files that git does not know (data, our own folder) do not.
+    """
     commit = _git(project, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return commit + ("+changes" if _git(project, "status", "--porcelain", "--untracked-files=no") else "")
+    changed = _git(project, "status", "--porcelain", "--untracked-files=no")
+    added = _git(project, "ls-files", "--others", "--exclude-standard", "--", "*.py", f":(exclude){NAME}")
+    return commit + ("+changes" if changed or added else "")
 
 
 def _git(project: Path, *arguments: str) -> str | None:
@@ -35,16 +46,43 @@ def _git(project: Path, *arguments: str) -> str | None:
 @lru_cache(maxsize=1)
 def environment() -> bytes:
     """Python, platform and the installed distributions, as JSON."""
-    installed = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-    facts = {"python": sys.version, "platform": platform.platform(), "packages": dict(sorted(installed.items()))}
+    named = ((dist.metadata["Name"], dist.version) for dist in metadata.distributions())
+    installed = sorted((name, version) for name, version in named if name)  # what is half removed has no name
+    facts = {"python": sys.version, "platform": platform.platform(), "packages": dict(installed)}
     return msgspec.json.format(msgspec.json.encode(facts))
 
 
 def data_identity(table: pa.Table) -> dict[str, Any]:
-    """Rows, columns and the SHA-256 of a table's content; the same rows always give the same identity."""
-    sha = hashlib.sha256()
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as stream:
-        stream.write_table(table.replace_schema_metadata().combine_chunks())
-    sha.update(sink.getvalue())
-    return {"rows": table.num_rows, "columns": table.num_columns, "sha256": sha.hexdigest()}
+    """Rows, columns and the SHA-256 of a table's content; the same rows always give the same identity.
+
+    So neither how the table is cut into chunks and dictionaries counts, nor what lies in memory under a null.
+    """
+    plain = _without_dictionaries(table.replace_schema_metadata()).combine_chunks()
+    sha = _Sha256()
+    with pa.ipc.new_stream(sha, plain.schema) as stream:
+        for start in range(0, plain.num_rows, _BATCH_ROWS):
+            piece = plain.slice(start, _BATCH_ROWS)
+            stream.write_table(piece.take(pa.array(np.arange(piece.num_rows))))  # a copy has zeros under its nulls
+    return {"rows": table.num_rows, "columns": table.num_columns, "sha256": sha.digest.hexdigest()}
+
+
+def _without_dictionaries(table: pa.Table) -> pa.Table:
+    fields = [
+        pa.field(field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+class _Sha256(io.RawIOBase):
+    """A file that keeps only the hash of what is written to it."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.digest.update(data)
+        return len(data)

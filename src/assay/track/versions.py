@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, func, insert, select, text
 
 from assay.errors import NotFound, near_miss
 from assay.store import Store
+from assay.store.database import upsert
 from assay.store.schema import aliases, model_versions
 from assay.times import now
 
@@ -34,6 +35,8 @@ def register(
     connection: Connection, model: str, bundle: str, *, run_id: str | None, trained_until: datetime | None
 ) -> ModelVersion:
     """Give a bundle the next version number; the same bundle again keeps the one it has."""
+    if connection.dialect.name == "postgresql":  # two publishers at once must not take one number
+        connection.execute(text("LOCK TABLE model_versions IN EXCLUSIVE MODE"))
     known = connection.execute(select(model_versions).filter_by(model=model, bundle=bundle)).first()
     if known:
         return ModelVersion(*known)
@@ -45,8 +48,7 @@ def register(
 
 def set_alias(connection: Connection, model: str, name: str, version: int) -> None:
     """Point an alias to a version."""
-    connection.execute(delete(aliases).filter_by(model=model, alias=name))
-    connection.execute(insert(aliases).values(model=model, alias=name, version=version))
+    upsert(connection, aliases, [{"model": model, "alias": name, "version": version}])
 
 
 def alias(store: Store, model: str, name: str = CHAMPION) -> ModelVersion | None:

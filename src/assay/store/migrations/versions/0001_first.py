@@ -119,6 +119,11 @@ def _ledger() -> None:
                 f"CREATE TRIGGER ledger_refuses_{change.lower()} BEFORE {change} ON ledger "
                 "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
             )
+        op.execute(  # INSERT OR REPLACE deletes without a DELETE that a trigger would see
+            "CREATE TRIGGER ledger_refuses_replace BEFORE INSERT ON ledger "
+            "WHEN EXISTS (SELECT 1 FROM ledger WHERE id = NEW.id) "
+            "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        )
     else:
         op.execute(
             "CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
