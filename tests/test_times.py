@@ -90,7 +90,7 @@ def test_a_time_without_an_offset_is_refused() -> None:
         "Write its offset, like 2013-06-03T10:00:00Z or 2013-06-03T10:00:00-05:00."
     )
     assert words(lambda: instant("2013-06-03T10:00:00")) == says
-    assert words(lambda: aware(datetime(2013, 6, 3, 10))) == says  # noqa: DTZ001
+    assert words(lambda: aware(datetime(2013, 6, 3, 10))) == says
 
 
 def test_a_moment_outside_of_the_calendar_of_utc() -> None:

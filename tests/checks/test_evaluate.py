@@ -207,7 +207,7 @@ def test_fresh_needs_an_event_time() -> None:
 
 
 def test_times_without_a_zone_fail_and_say_what_to_do() -> None:
-    naive = flights(scheduled=pa.array([datetime(2013, 6, 3)] * 3, pa.timestamp("us")))  # noqa: DTZ001
+    naive = flights(scheduled=pa.array([datetime(2013, 6, 3)] * 3, pa.timestamp("us")))
     report = check(naive, Flight, fresh="26h", now=NOON)
     say = 'say which, like pc.assume_timezone(table["scheduled"], "America/New_York")'
     assert broken(report) == [

@@ -127,7 +127,7 @@ def test_columns_are_copied_and_pickled() -> None:
     columns = from_rows([Everything(**GOOD)], Everything)
     same(columns, copy.copy(columns))
     same(columns, copy.deepcopy(columns))
-    numbers: Columns[Any] = Columns({"at": np.array([datetime(2013, 6, 3)], "datetime64[us]")})  # noqa: DTZ001
+    numbers: Columns[Any] = Columns({"at": np.array([datetime(2013, 6, 3)], "datetime64[us]")})
     same(numbers, pickle.loads(pickle.dumps(numbers)))
 
 

@@ -157,7 +157,7 @@ def test_one_key_and_one_event_time() -> None:
         (int, 1.0),
         (Literal["a", "b"], "c"),
         (datetime, "2013-06-03T10:00:00Z"),
-        (datetime, datetime(2013, 6, 3)),  # noqa: DTZ001
+        (datetime, datetime(2013, 6, 3)),
         (float, msgspec.field(default=1.0)),
     ],
 )
