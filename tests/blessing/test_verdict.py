@@ -74,7 +74,7 @@ def test_the_reason_says_the_numbers_and_what_would_decide() -> None:
     assert not passes
     assert reason == (
         "undecidable: auc -0.0060 [-0.0300, +0.0180] is below -0.0033, allowed beside an incumbent of 7d; "
-        "about 252 days of holdout would decide"
+        "about 253 days of holdout would decide"
     )
     assert days_to_decide(Interval(0.0, -inf, inf, 1), 0.01) is None
 
@@ -89,8 +89,8 @@ def test_an_absolute_range_has_both_ends() -> None:
     ("given", "words"),
     [
         ({"metric": "aux", "margin": 0.1}, "did you mean auc?"),
-        ({"metric": "auc", "margin": -0.1}, "must not be negative"),
-        ({"metric": "auc", "margin": 0.1, "within": (0.9, 0.5)}, "allows nothing"),
+        ({"metric": "auc", "margin": -0.1}, "must be a number of 0 or more"),
+        ({"metric": "auc", "margin": 0.1, "within": (0.9, 0.5)}, "is no range"),
         ({"metric": "auc", "margin": 0.1, "level": 1.5}, "no confidence level"),
         ({"metric": "auc", "margin": 0.1, "max_age": "3 fortnights"}, "is not a length of time"),
     ],

@@ -34,8 +34,12 @@ class Database:
         self.engine = _engine(url)
         on_sqlite = self.engine.dialect.name == "sqlite"
         self._reads: dict[str, Any] = {"assay_reads": True} if on_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._errors():
-            _migrate(self.engine)
+        try:
+            with self._errors():
+                _migrate(self.engine)
+        except AssayError:
+            self.dispose()
+            raise
 
     @contextmanager
     def begin(self) -> Generator[Connection]:
