@@ -113,7 +113,8 @@ def reasons_for(outcome: Outcome, interval: Interval, policy: Policy, age: timed
     more = f"; about {days} days of holdout would decide" if days else ""
     passes = interval.difference >= limit
     sign = "at least" if passes else "below"
-    why = f"undecidable: {seen} is {sign} {limit:+.4f}, allowed beside an incumbent of {span(age)}{more}"
+    beside = f"an incumbent of {span(age)}" if age > timedelta() else "an incumbent of newer data"
+    why = f"undecidable: {seen} is {sign} {limit:+.4f}, allowed beside {beside}{more}"
     return passes, [why]
 
 

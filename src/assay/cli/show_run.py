@@ -1,7 +1,7 @@
 """How runs look on a terminal: the steps of one, or a calendar of many."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -79,20 +79,14 @@ def show_verdict(console: Console, verdict: Verdict) -> None:
     for reason in verdict.reasons:
         console.print(f"  {reason}")
     if verdict.comparison:
-        age = span_of(verdict.comparison.incumbent_age_s)
+        age = timedelta(seconds=verdict.comparison.incumbent_age_s)
         against = f"against {verdict.comparison.incumbent}, {verdict.metric} {verdict.comparison.incumbent_score:.4f}"
-        console.print(f"  {against} on the same rows; it is {age} old")
+        old = f"it is {span(age)} old" if age > timedelta() else "it was trained on newer data"
+        console.print(f"  {against} on the same rows; {old}")
     parity = verdict.parity
     console.print(f"  parity: {parity.rows} rows one by one {'equal' if parity.holds else 'DIFFER FROM'} the batch")
     for warning in verdict.warnings:
         console.print(Text(f"  note: {warning}", style="dim"))
-
-
-def span_of(seconds: float) -> str:
-    """Seconds in few words."""
-    from datetime import timedelta
-
-    return span(timedelta(seconds=seconds))
 
 
 class Calendar:

@@ -6,6 +6,7 @@ import sysconfig
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -46,8 +47,8 @@ def collect(model: "Model") -> dict[str, bytes]:
     root = source.parents[own.count(".") + (source.name == "__init__.py")]
     # Of an installed project its own package travels, not all that is installed beside it.
     project = root / own.split(".")[0] if _INSTALLED.intersection(root.parts) else root
-    files = {Path(file).resolve() for file in map(_file, list(sys.modules.values())) if file.endswith(".py")}
-    found = {source, *(path for path in files if path.is_file() and _is_of_project(path, project))}
+    files = {_in_project(file, project) for file in map(_file, list(sys.modules.values())) if file.endswith(".py")}
+    found = {source, *(path for path in files if path and path.is_file())}
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(found)}
 
 
@@ -62,11 +63,15 @@ def _import_name(module: ModuleType) -> str:
     return module.__spec__.name if module.__spec__ else Path(_file(module)).stem
 
 
-def _is_of_project(path: Path, project: Path) -> bool:
+@lru_cache(maxsize=10_000)  # a replay asks the same of a thousand modules each week
+def _in_project(file: str, project: Path) -> Path | None:
+    """Where the file really lies, or None when it is not of the project."""
+    path = Path(file).resolve()
     if not path.is_relative_to(project) or any(path.is_relative_to(folder) for folder in _NOT_THE_PROJECTS):
-        return False
+        return None
     parts = path.relative_to(project).parts
-    return not any(part.startswith(".") for part in parts) and not _INSTALLED.intersection(parts)
+    hidden = any(part.startswith(".") for part in parts)
+    return None if hidden or _INSTALLED.intersection(parts) else path
 
 
 def load(files: Mapping[str, bytes], folder: Path, module: str) -> ModuleType:
