@@ -1,14 +1,16 @@
 """Requests a second of one row on one worker: contract, features, LightGBM and the full log, on the flights project."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from measure import HERE, Row, peer
@@ -21,7 +23,7 @@ wrk.body = [==[BODY]==]
 """
 # The same server with the log switched off: what the log costs.
 WITHOUT_LOG = (
-    "import sys; from assay.predictions import PredictionLog; PredictionLog.append = lambda *_: True; "
+    "import sys; from assay.predictions import PredictionLog; PredictionLog.append_rows = lambda *_: True; "
     "sys.argv = ['assay', 'serve', 'flight-delay', '--port', '{port}']; from assay.cli import main; main()"
 )
 
@@ -35,13 +37,15 @@ def measure() -> list[Row]:
         body, booster = _project(project)
         logged = [sys.executable, "-m", "assay", "serve", "flight-delay", "--port", str(PORT)]
         silent = [sys.executable, "-c", WITHOUT_LOG.format(port=PORT)]
-        runs: dict[str, list[tuple[float, str, str]]] = {"ours": [], "silent": [], "litserve": []}
+        runs: dict[str, list[tuple[float, str, str]]] = {"ours": [], "silent": [], "litserve": [], "bare": []}
         other = peer("litserve")
         for _ in range(3):
             with _server(logged, project, "/ready"):
                 runs["ours"].append(_load("/predict", body, project))
             with _server(silent, project, "/ready"):
                 runs["silent"].append(_load("/predict", body, project))
+            with _server([sys.executable, str(HERE / "peers" / "bare_asgi.py"), str(PORT)], project, "/"):
+                runs["bare"].append(_load("/predict", body, project))
             if other:
                 command = [str(other), str(HERE / "peers" / "litserve_server.py"), str(booster), str(PORT)]
                 with _server(command, project, "/health"):
@@ -58,11 +62,15 @@ def measure() -> list[Row]:
             best["silent"][0] / rate,
         )
     ]
-    if "litserve" in best:
-        words = "LitServe 0.2.19, same trees, no contract, features or log"
-        rows.append(
-            Row("one row a request, full log", ours, words, _shown(best["litserve"]), rate / best["litserve"][0])
-        )
+    words = {
+        "litserve": "LitServe 0.2.19, same trees, no contract, features or log",
+        "bare": "the HTTP server alone, answering nothing: the ceiling",
+    }
+    rows += [
+        Row("one row a request, full log", ours, said, _shown(best[name]), rate / best[name][0])
+        for name, said in words.items()
+        if name in best
+    ]
     return rows
 
 
@@ -102,18 +110,30 @@ def _project(project: Path) -> tuple[str, Path]:
 
 @contextmanager
 def _server(command: list[str], project: Path, ready: str):
-    process = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    output = project / "server.out"
+    with output.open("w") as out:  # a session of its own: LitServe starts processes that outlive it
+        process = subprocess.Popen(command, cwd=project, stdout=out, stderr=out, start_new_session=True)
     try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}{ready}", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+        _wait_until_ready(process, ready, output)
         yield
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", ready: str, output: Path) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}{ready}", timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"{process.args} does not answer: {output.read_text()}")
 
 
 def _load(path: str, body: str, project: Path) -> tuple[float, str, str]:
