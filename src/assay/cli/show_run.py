@@ -102,17 +102,13 @@ class Calendar:
     ) -> int:
         """Run each moment and show its verdict; returns the exit code of the last."""
         outcomes: list[Outcome] = []
-        month, version = None, None
+        month = None
         for moment in moments:
             local = moment.astimezone(self.zone)
             if month != (month := f"{local:%b}"):
                 self._print(f"\n{month} " if outcomes else f"{month} ")
             outcomes.append(run_pipeline(store, pipeline, moment, parameters, again=again))
-            result = outcomes[-1].result
-            champion = alias(store, result.model) if isinstance(result, Verdict) else None
-            moved = champion.version if champion and champion.version != version else None
-            version = champion.version if champion else version
-            self._print(Text.assemble(f" {local:%d} ", _cell(outcomes[-1], moved)))
+            self._print(Text.assemble(f" {local:%d} ", _cell(outcomes[-1], _published(store, outcomes[-1].result))))
         self._print(Text(f"\n{LEGEND}\n", style="dim"))
         if self.quiet:
             print_json(
@@ -124,6 +120,14 @@ class Calendar:
         if not self.quiet:
             self.console.print(text, end="", soft_wrap=True)
             self.console.file.flush()
+
+
+def _published(store: Store, result: object) -> int | None:
+    """The version that the candidate has become, when it has become champion."""
+    if not isinstance(result, Verdict) or not result.blessed:
+        return None
+    champion = alias(store, result.model)
+    return champion.version if champion and champion.bundle == result.bundle else None
 
 
 def _cell(outcome: Outcome, moved: int | None) -> Text:

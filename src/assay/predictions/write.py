@@ -163,7 +163,9 @@ def log_training(
         "answered_at": at,
         "segment": run_id,
     }
-    arrays: dict[str, pa.Array] = {name: pa.array([value] * count, ORIGIN[name]) for name, value in constant.items()}
+    arrays: dict[str, pa.Array] = {
+        name: pa.repeat(pa.scalar(value, ORIGIN[name]), count) for name, value in constant.items()
+    }
     arrays["row"] = arrays["record"] = pa.array(np.arange(count))
     arrays["label"] = pa.array(label, pa.float64(), from_pandas=True)
     types = schema(layout.takes)

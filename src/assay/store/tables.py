@@ -4,8 +4,9 @@ A part is written whole or not at all, under a name that its source decides; wri
 So whoever writes can be killed at any time and start over.
 """
 
-import io
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,12 @@ def write_part(tables: Path, name: str, part: str, rows: pa.Table, *, day: str) 
         )
     times = rows.column(day).cast(pa.timestamp("us"), safe=False).to_numpy()
     days, codes = np.unique(np.where(np.isnat(times), _EPOCH, times).astype("datetime64[D]"), return_inverse=True)
-    for code, value in enumerate(days):
-        write_whole(where / f"day={value}" / f"{part}.parquet", _parquet(rows.filter(pa.array(codes == code))))
+
+    def write(code: int) -> None:
+        write_whole(where / f"day={days[code]}" / f"{part}.parquet", _parquet(rows.filter(pa.array(codes == code))))
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(write, range(len(days))))  # the list raises what a thread raised
     written = {f"day={value}" for value in days}
     for path in where.glob(f"*/{part}.parquet"):
         if path.parent.name not in written:
@@ -49,9 +54,9 @@ def write_part(tables: Path, name: str, part: str, rows: pa.Table, *, day: str) 
 
 
 def _parquet(rows: pa.Table) -> bytes:
-    buffer = io.BytesIO()
+    buffer = pa.BufferOutputStream()
     pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getvalue()
+    return buffer.getvalue().to_pybytes()
 
 
 def glob(tables: Path, name: str) -> str | None:
