@@ -50,7 +50,7 @@ def auc(flights, whole: pa.Table, label: np.ndarray, past: np.ndarray, ahead: np
     codes = {
         name: {value: float(i) for i, value in enumerate(values)} for name, values in learn_categories(learn).items()
     }
-    booster = flights.fit(encode(learn, list(learn), codes), label[past], leaves=LEAVES, trees=TREES)
+    booster = flights.fit(encode(learn, list(learn), codes), label[past], leaves=LEAVES, trees=TREES, rate=0.05)
     return score("auc", label[ahead], booster.predict(encode(judge, list(learn), codes).values))
 
 

@@ -70,7 +70,7 @@ def features(d: assay.Columns[Departure]) -> dict[str, np.ndarray]:
     }
 
 
-def fit(x: assay.Matrix, y: np.ndarray, *, leaves: int = 31, rate: float = 0.05, trees: int = 120) -> lgb.Booster:
+def fit(x: assay.Matrix, y: np.ndarray, *, leaves: int = 31, rate: float = 0.07, trees: int = 80) -> lgb.Booster:
     """Gradient-boosted trees."""
     options = {
         "objective": "binary",
