@@ -16,9 +16,10 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from assay.cli.flights_data import build
 
     folder = tmp_path_factory.mktemp("flights")
+    (folder / ".assay").mkdir()  # a project of its own, whatever lies above
     (folder / "flights.py").write_text(EXAMPLE.read_text())
     build(folder / "data")
-    command = [sys.executable, "-m", "assay", "run", "flights:weekly", "--replay", "2013-09-16..2013-09-23"]
+    command = [sys.executable, "-m", "assay", "run", "flights:weekly", "--replay", "2013-09-09..2013-09-16"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder
 

@@ -116,6 +116,7 @@ def assay(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project in the current folder, with a table and nothing published."""
+    (tmp_path / ".assay").mkdir()  # a project of its own, whatever lies above
     (tmp_path / "taxi.py").write_text(PROJECT)
     pq.write_table(trips(), tmp_path / "trips.parquet")
     monkeypatch.chdir(tmp_path)
@@ -129,6 +130,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def published_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a champion, made once; copy it before changing it."""
     folder = tmp_path_factory.mktemp("published")
+    (folder / ".assay").mkdir()
     (folder / "taxi.py").write_text(PROJECT)
     pq.write_table(trips(), folder / "trips.parquet")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
@@ -145,5 +147,5 @@ def published_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def published(project: Path, published_project: Path) -> Path:
     """A project in the current folder with a champion."""
-    shutil.copytree(published_project / ".assay", project / ".assay")
+    shutil.copytree(published_project / ".assay", project / ".assay", dirs_exist_ok=True)
     return project

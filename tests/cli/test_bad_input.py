@@ -69,6 +69,7 @@ def test_a_bad_table(case: str, project: Path, assay) -> None:
 # the command, exit code, words that must be said
 COMMANDS = {
     "an unknown model": (("serve", "long-tripp"), 2, ["no model 'long-tripp' is published", "did you mean long-trip?"]),
+    "an unknown model, listed": (("models", "long-tripp"), 2, ["no model 'long-tripp'", "did you mean long-trip?"]),
     "an unknown model, rolled back": (("rollback", "nothing"), 2, ["no model 'nothing'"]),
     "nothing to roll back to": (("rollback", "long-trip"), 2, ["long-trip/1 has no version before it"]),
     "an unknown version": (("rollback", "long-trip", "--to", "9"), 2, ["long-trip has no version 9"]),
@@ -82,6 +83,11 @@ COMMANDS = {
     "a time that is none": (("run", "taxi:daily", "--asof", "soonish"), 2, ["'soonish' is not a time"]),
     "a naive time": (("run", "taxi:daily", "--asof", "2013-01-21T06:00"), 2, ["has no time zone"]),
     "a span that is none": (("run", "taxi:daily", "--replay", "2013"), 2, ["2013-03-01..2013-12-31"]),
+    "a span that ends first": (
+        ("run", "taxi:daily", "--replay", "2013-02-01..2013-01-01"),
+        2,
+        ["ends before it begins"],
+    ),
     "no schedule to replay": (("run", "taxi:unscheduled", "--replay", "2013-01-01..2013-01-02"), 2, ["no schedule"]),
     "an unknown run": (("resume", "daily@never"), 2, ["there is no run 'daily@never'"]),
     "a write through sql": (("sql", "DROP TABLE runs"), 2, ["assay sql only reads"]),
@@ -110,6 +116,26 @@ def test_a_bad_command(case: str, published: Path, assay) -> None:
     assert "Traceback" not in said.out + said.err
     with store.use(store.find_home()) as opened:
         assert str(alias(opened, "long-trip")) == "long-trip/1"
+
+
+@pytest.mark.parametrize("command", ["models", "runs", "ledger"])
+def test_looking_where_nothing_was_run_makes_nothing(command: str, project: Path, assay) -> None:
+    (project / ".assay").rmdir()
+    (project / "trips.parquet").unlink()
+    said = assay(command, "--home", str(project / ".assay"))
+    assert said.code == 2
+    assert f"nothing has been run in {project} yet" in said.err
+    assert [path.name for path in project.iterdir()] == ["taxi.py"]
+
+
+def test_a_project_below_another_is_told_how_to_become_one(project: Path, assay, monkeypatch) -> None:
+    inner = project / "inner"
+    inner.mkdir()
+    (project / "taxi.py").rename(inner / "taxy.py")
+    monkeypatch.chdir(inner)
+    said = assay("run", "taxy:daily")
+    assert said.code == 2
+    assert "mkdir .assay makes this folder the project" in said.err
 
 
 def test_a_dead_database(published: Path, assay, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MOST_DISTRIBUTIONS = 25
+SMALL = """
+import assay
+
+@assay.pipeline()
+def pipe(asof):
+    return asof.year
+"""
 
 
 @pytest.mark.slow
@@ -24,8 +31,11 @@ def test_the_core_installs_alone_and_stays_small(tmp_path: Path) -> None:
     # It works, brings the example along, and says what an extra is missing.
     assay = environment / "bin" / "assay"
     assert "assay 0." in subprocess.run([assay, "--version"], check=True, capture_output=True, text=True).stdout
+    (tmp_path / ".assay").mkdir()
+    (tmp_path / "small.py").write_text(SMALL)
+    subprocess.run([assay, "run", "small:pipe", "--asof", "2013-01-01"], cwd=tmp_path, check=True)
     runs = subprocess.run([assay, "runs"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert runs.stdout == "no runs\n"
+    assert "pipe@2013-01-01T00:00Z  finished" in runs.stdout
     demo = subprocess.run([assay, "demo", "flights", "f"], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert demo.returncode == 2
     assert 'Run: pip install "assay[demo]"' in demo.stderr

@@ -91,6 +91,7 @@ def assay(project: Path, *arguments: str, **environment: str) -> "subprocess.Com
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    (tmp_path / ".assay").mkdir()
     (tmp_path / "flow.py").write_text(PIPELINE)
     return tmp_path
 

@@ -7,7 +7,7 @@ from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
 
 
-@command()
+@command(begins=True)
 @click.argument("target")
 @click.option("--contract", "reference", required=True, help="MODULE:CLASS of the contract, like flights:Weather.")
 @click.option("--fresh", help="How old the newest event may be, like 26h.")

@@ -1,6 +1,7 @@
 """What every command shares: its home, its log, its machine-readable form."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,18 +11,24 @@ import msgspec
 from rich.console import Console
 
 from assay import store
+from assay.errors import NotFound
 from assay.logs import setup
 
 WIDTH = 100
 
 
-def command(*, json: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a function a command. It gets the store first, and `as_json` when it has a machine-readable form."""
+def command(*, json: bool = True, begins: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command. It gets the store first, and `as_json` when it has a machine-readable form.
+
+    One that `begins` may be the first of a project; for the others there must be a state folder.
+    """
 
     def made(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
         def called(home: str | None, **values: Any) -> Any:
             found = store.find_home(home)
+            if not begins:
+                _need_state(found)
             setup(found, f"assay-{function.__name__}")
             with store.use(found) as opened:
                 return function(opened, **values)
@@ -34,6 +41,14 @@ def command(*, json: bool = True) -> Callable[[Callable[..., Any]], click.Comman
         return click.command(name=function.__name__)(called)
 
     return made
+
+
+def _need_state(home: store.Home) -> None:
+    if not home.path.is_dir() and not os.environ.get("ASSAY_DATABASE"):
+        raise NotFound(
+            f"nothing has been run in {home.project} yet: it has no {home.path.name}",
+            do="Go to the folder of your project, or name its state folder with --home.",
+        )
 
 
 def console() -> Console:

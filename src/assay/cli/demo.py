@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from assay.errors import BadInput, NotFound, Unavailable
+from assay.store.home import NAME
 
 PORT = 8401
 REPLAY = "2013-03-01..2013-12-31"
@@ -151,7 +152,7 @@ class Server:
         while not self._ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise Unavailable("the server did not start", do=f"Look into {self.show.folder / '.assay' / 'logs'}.")
+                raise Unavailable("the server did not start", do=f"Look into {self.show.folder / NAME / 'logs'}.")
             time.sleep(0.1)
         return self
 
@@ -176,10 +177,10 @@ def _write_project(show: Show, folder: Path, *, fresh: bool) -> None:
             raise BadInput(
                 f"{folder} is not empty", do="Name another folder, or begin again in a folder of the demo: --fresh"
             )
-        for made in ("data", ".assay"):
+        for made in ("data", NAME):
             shutil.rmtree(folder / made, ignore_errors=True)
     package()
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NAME).mkdir(parents=True, exist_ok=True)  # a project of its own, even below another
     original = _example().read_text()
     if script.exists() and script.read_text() != original:
         show.say(f"{script} was changed and is kept")

@@ -20,9 +20,11 @@ def models(store: Store, model: str | None, as_json: bool) -> None:
     \b
     Example: assay models flight-delay
     """
-    from assay.track import alias, versions
+    from assay.track import alias, champion, versions
     from assay.track.versions import model_names
 
+    if model:
+        champion(store, model)  # or it is unknown
     found = versions(store, model) if model else [v for n in model_names(store) if (v := alias(store, n))]
     if as_json:
         print_json(found)
@@ -55,9 +57,11 @@ def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
     if as_json:
         print_json([{**vars(line), "body": line.decoded()} for line in lines])
         return
-    shown = console()
+    table = Table(box=None, pad_edge=False, show_header=False)
     for line in lines:
-        shown.print(f"{line.id:>4}  {line.at:%Y-%m-%d %H:%M:%S}Z  {line.model}  {_words(line)}")
+        table.add_row(str(line.id), f"{line.at:%Y-%m-%d %H:%M:%S}Z", line.model, _words(line))
+    shown = console()
+    shown.print(table)
     shown.print(f"{checked:,} lines, every seal whole", style="dim")
 
 

@@ -9,7 +9,7 @@ from assay.errors import BadInput
 from assay.store import Store
 
 
-@command()
+@command(begins=True)
 @click.argument("pipeline")
 @click.option("--asof", help="The moment to run for: ISO 8601, a date, or 2h, 7d, yesterday; now when omitted.")
 @click.option("--replay", metavar="A..B", help="Run every tick of the schedule from date A up to and including B.")
@@ -38,13 +38,13 @@ def run(
     found = find_pipeline(pipeline, store.home.project)
     given = key_values(settings)
     if replay is None:
-        shown = show_run.Steps(console(), quiet=as_json)
+        shown = show_run.Steps(store, console(), quiet=as_json)
         moment = instant(asof or "now", tz=zone(found.tz))
-        return shown.run(store, found, moment, given, again=again)
+        return shown.run(found, moment, given, again=again)
     if asof:
         raise BadInput("--asof and --replay exclude each other", do="Give one of them.")
     moments = _moments(found.schedule, found.tz, replay)
-    return show_run.Calendar(console(), found.tz, quiet=as_json).run(store, found, moments, given, again=again)
+    return show_run.Calendar(store, console(), found.tz, quiet=as_json).run(found, moments, given, again=again)
 
 
 @command()
@@ -58,7 +58,7 @@ def resume(store: Store, run_id: str, as_json: bool) -> int:
     from assay.cli import show_run
     from assay.pipelines import resume as resume_run
 
-    steps = show_run.Steps(console(), quiet=as_json)
+    steps = show_run.Steps(store, console(), quiet=as_json)
     outcome = resume_run(store, run_id, watch=steps.watch)
     return steps.show(outcome)
 
@@ -79,6 +79,8 @@ def _moments(schedule: str | None, tz: str, replay: str) -> list[datetime]:
     start, end = (instant(text, tz=zone(tz)) for text in (first, last))
     whole_day = timedelta(days=1) if len(last.strip()) == len("2013-12-31") else timedelta()
     moments = list(ticks(schedule, tz, start, end + whole_day))
+    if end < start:
+        raise BadInput(f"--replay {replay} ends before it begins", do="Put the earlier date first.")
     if not moments:
         raise BadInput(f"the schedule {schedule!r} has no tick in {replay}")
     return moments

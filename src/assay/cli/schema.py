@@ -7,7 +7,7 @@ from assay.cli.command import command
 from assay.store import Store
 
 
-@command(json=False)
+@command(json=False, begins=True)
 @click.argument("form", type=click.Choice(["arrow", "sql", "json"]))
 @click.argument("contract")
 @click.option("--dialect", type=click.Choice(["duckdb", "postgresql", "sqlite"]), default="duckdb", help="For sql.")

@@ -32,13 +32,14 @@ def exit_code(result: object) -> int:
 class Steps:
     """Each step of one run as it is done, then what came of it."""
 
-    def __init__(self, console: Console, *, quiet: bool) -> None:
+    def __init__(self, store: Store, console: Console, *, quiet: bool) -> None:
+        self.store = store
         self.console = console
         self.quiet = quiet
 
-    def run(self, store: Store, pipeline: Pipeline, asof: datetime, parameters: dict[str, Any], *, again: bool) -> int:
+    def run(self, pipeline: Pipeline, asof: datetime, parameters: dict[str, Any], *, again: bool) -> int:
         """Run and show; returns the exit code."""
-        return self.show(run_pipeline(store, pipeline, asof, parameters, again=again, watch=self.watch))
+        return self.show(run_pipeline(self.store, pipeline, asof, parameters, again=again, watch=self.watch))
 
     def watch(self, event: StepEvent) -> None:
         """Show one step."""
@@ -63,6 +64,8 @@ class Steps:
     def _show_result(self, result: object) -> None:
         if isinstance(result, Verdict):
             show_verdict(self.console, result)
+            if version := _published(self.store, result):
+                self.console.print(f"  published as {result.model}/{version}, which is the champion now")
         elif isinstance(result, Report):
             render(result, self.console)
         elif result is not None:
@@ -92,14 +95,13 @@ def show_verdict(console: Console, verdict: Verdict) -> None:
 class Calendar:
     """A year of runs, a line a month, each verdict as it falls."""
 
-    def __init__(self, console: Console, tz: str, *, quiet: bool) -> None:
+    def __init__(self, store: Store, console: Console, tz: str, *, quiet: bool) -> None:
+        self.store = store
         self.console = console
         self.zone = ZoneInfo(tz)
         self.quiet = quiet
 
-    def run(
-        self, store: Store, pipeline: Pipeline, moments: Sequence[datetime], parameters: dict[str, Any], *, again: bool
-    ) -> int:
+    def run(self, pipeline: Pipeline, moments: Sequence[datetime], parameters: dict[str, Any], *, again: bool) -> int:
         """Run each moment and show its verdict; returns the exit code of the last."""
         outcomes: list[Outcome] = []
         month = None
@@ -107,8 +109,10 @@ class Calendar:
             local = moment.astimezone(self.zone)
             if month != (month := f"{local:%b}"):
                 self._print(f"\n{month} " if outcomes else f"{month} ")
-            outcomes.append(run_pipeline(store, pipeline, moment, parameters, again=again))
-            self._print(Text.assemble(f" {local:%d} ", _cell(outcomes[-1], _published(store, outcomes[-1].result))))
+            outcomes.append(run_pipeline(self.store, pipeline, moment, parameters, again=again))
+            self._print(
+                Text.assemble(f" {local:%d} ", _cell(outcomes[-1], _published(self.store, outcomes[-1].result)))
+            )
         self._print(Text(f"\n{LEGEND}\n", style="dim"))
         if self.quiet:
             print_json(

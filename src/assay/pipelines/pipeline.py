@@ -97,6 +97,12 @@ def _dotted(file: str, project: Path) -> str:
     return ".".join(path.relative_to(project.resolve()).with_suffix("").parts)
 
 
+def _where_else(name: str) -> str:
+    if any(Path(found).exists() for found in (name, f"{name}.py")):
+        return "It is in this folder, but .assay is in a higher one: mkdir .assay makes this folder the project."
+    return "Go to the folder of your project, or name its state folder with --home."
+
+
 def import_module(name: str, project: Path) -> Any:
     """A module of the project. Raises `NotFound` when there is none, `BadInput` when it does not run."""
     if str(project) not in sys.path:
@@ -107,7 +113,8 @@ def import_module(name: str, project: Path) -> Any:
         if error.name != name.split(".", maxsplit=1)[0] and error.name != name:
             raise BadInput(f"{name} needs a module that is not installed: {error.name}") from None
         known = [path.stem for path in project.glob("*.py")]
-        raise NotFound(f"there is no module {name!r} in {project}", near_miss(name, known)) from None
+        hint = near_miss(name, known) or _where_else(name.split(".", maxsplit=1)[0])
+        raise NotFound(f"there is no module {name!r} in {project}", do=hint) from None
     except AssayError:
         raise
     except Exception as error:

@@ -55,8 +55,8 @@ class Home:
 def find_home(given: str | Path | None = None) -> Home:
     """The home that was given, or `ASSAY_HOME`, or `.assay` in this folder or the nearest one above it.
 
-    The folder is made when there is none. Raises `BadInput` when a file stands in its place, `Unavailable` when it
-    can't be made.
+    The folder need not be there: whatever keeps something in it makes it. Raises `BadInput` when a file stands in its
+    place, `Unavailable` when it can't be looked at.
     """
     named = given or os.environ.get("ASSAY_HOME")
     another = "Name another folder with --home or ASSAY_HOME."
@@ -64,10 +64,9 @@ def find_home(given: str | Path | None = None) -> Home:
         path = Path(named).resolve() if named else _nearest(Path.cwd())
         if path.exists() and not path.is_dir():
             raise BadInput(f"{path} is a file, not a folder", do=another)
-        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         place = error.filename or named or "of this project"
-        raise Unavailable(f"can't make the folder {place}: {error.strerror}", do=another) from None
+        raise Unavailable(f"can't look into {place}: {error.strerror}", do=another) from None
     except ValueError as error:
         raise BadInput(f"{str(named)!r} can't be a folder: {error}", do=another) from None
     return Home(path)
