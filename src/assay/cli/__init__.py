@@ -75,24 +75,27 @@ def main() -> None:
     except AssayError as error:
         logging.getLogger("assay").info("ended: %s", error)
         click.echo(f"assay: {error}", err=True)
+        if place := _place(error):
+            click.echo(f"  {place}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
         logging.getLogger("assay").info("ended by an exception", exc_info=True)
         click.echo(f"assay: {type(error).__name__}: {error}", err=True)
-        for line in (_place(error), "The traceback is in the newest file of .assay/logs."):
+        for line in (
+            _place(error) or "This is a fault of Assay.",
+            "The traceback is in the newest file of .assay/logs.",
+        ):
             click.echo(f"  {line}", err=True)
         sys.exit(3)
 
 
 def _place(error: Exception) -> str:
-    """Where the user's own code was, so that they need not read our frames to find it."""
+    """Where the user's own code was, if it was, so that they need not read our frames to find it."""
     ours = str(Path(__file__).parents[1])
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
     own = [
         frame for frame in frames if not any(part in frame.filename for part in ("site-packages", sys.base_prefix, "<"))
     ]
-    if not own:
-        return "This is a fault of Assay."
-    return f"in {own[-1].filename}, line {own[-1].lineno}: {own[-1].line}"
+    return f"in {own[-1].filename}, line {own[-1].lineno}: {own[-1].line}" if own else ""

@@ -120,6 +120,9 @@ def _go(
             return Outcome(run_id, pipeline.call(asof, parameters))
         except AssayError:
             raise
+        except KeyboardInterrupt:
+            log.warning("stopped; it goes on with: assay resume %s", run_id)
+            raise
         except Exception:
             log.exception("run %s failed", run_id)
             raise

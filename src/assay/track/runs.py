@@ -157,7 +157,7 @@ def _finite(value: Any) -> bool:
 
 def reason(error: BaseException) -> str:
     """Why something failed, as it is kept."""
-    return storable(f"{type(error).__name__}: {error}")
+    return storable(f"{type(error).__name__}: {error}".removesuffix(": "))
 
 
 def storable(text: str) -> str:
