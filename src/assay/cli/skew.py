@@ -54,7 +54,7 @@ def _show(shown: Console, report: "SkewReport") -> None:
     )
     if report.clean:
         shown.print(Text.assemble(("NO SKEW", "bold green"), f"  {head}, {known}"))
-        shown.print("  inputs, features and predictions are what training code and table give", style="dim")
+        shown.print(f"  {_same(report)}", style="dim")
     else:
         shown.print(Text.assemble(("SKEW", "bold red"), f"  {head}, {known}"))
     for finding in report.findings:
@@ -76,6 +76,14 @@ def _show(shown: Console, report: "SkewReport") -> None:
     if report.shifts:
         moved = ", ".join(f"{shift.feature} {shift.psi:.2f}" for shift in report.shifts[:6])
         shown.print(Text(f"  the world moved (PSI, warns only): {moved}", style="dim"))
+
+
+def _same(report: "SkewReport") -> str:
+    """What was compared and is equal."""
+    if report.table is None or report.unknown_keys == report.rows:
+        why = "there is no table" if report.table is None else f"no row has its key in {report.table}"
+        return f"features and predictions are what training code gives; inputs were not compared: {why}"
+    return "inputs, features and predictions are what training code and table give"
 
 
 def _value(value: object) -> str:

@@ -53,7 +53,8 @@ def name_shapes(evidence: Evidence) -> tuple[Shape, ...]:
     shapes: list[Shape] = []
     while len(left) and len(shapes) < MOST_SHAPES:
         rest = evidence.take(left)
-        found = [shape for finder in SHAPES if (shape := finder(rest)) is not None]
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of numbers near the largest
+            found = [shape for finder in SHAPES if (shape := finder(rest)) is not None]
         if not found:
             break
         best = max(found, key=lambda shape: int(shape.explained.sum()))

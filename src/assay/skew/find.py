@@ -123,14 +123,13 @@ def find_skew(
 
 
 def _compare_inputs(search: _Search, takes: type[Record], source: str) -> int:
-    """Compare the served inputs with the table's rows of the same key; returns the rows whose key it lacks."""
+    """Compare the served inputs with the table's rows of the same key; returns how many rows have none there."""
     key, time = key_field(takes), need_event_time(takes)
     if key is None:
-        return 0
+        return len(search.served)
     served = _inputs(search.served, takes)
     warehouse = _warehouse(takes, source, served[time])
-    positions = {value: i for i, value in enumerate(warehouse[key.name].tolist())}
-    found = np.array([positions.get(value, -1) for value in served[key.name].tolist()], dtype=np.int64)
+    found = _same_key(warehouse[key.name], warehouse[time], served[key.name], served[time])
     rows = np.flatnonzero(found >= 0)
     expected, compared = warehouse.take(found[rows]), served.take(rows)
     groups = [f.name for f in fields(takes) if f.type is str and f.role != "key"]
@@ -148,6 +147,19 @@ def _compare_inputs(search: _Search, takes: type[Record], source: str) -> int:
             history=_history(one.name, warehouse, expected, time, groups),
         )
     return len(found) - len(rows)
+
+
+def _same_key(keys: Array, times: Array, wanted: Array, moments: Array) -> Array:
+    """The position of each wanted key among `keys`, that of the nearest time when it is there twice; -1 for none."""
+    places: dict[Any, list[int]] = {}
+    for position, value in enumerate(keys.tolist()):
+        places.setdefault(value, []).append(position)
+    some = [places.get(value, [-1]) for value in wanted.tolist()]
+    nearest = (
+        found[0] if len(found) == 1 else min(found, key=lambda i: abs(times[i] - moment))
+        for found, moment in zip(some, moments, strict=True)
+    )
+    return np.fromiter(nearest, np.int64, len(some))
 
 
 def _history(name: str, warehouse: Columns[Any], expected: Columns[Any], time: str, groups: list[str]):
