@@ -1,6 +1,6 @@
-"""Runs rules over a table: one SELECT for all, one query for each `Unique`, more only where a rule is broken."""
+"""Runs rules over a table: what footers tell is not read, then one SELECT for all, more only where a rule is broken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 
 from assay import times
-from assay.checks import files, worst
+from assay.checks import files, plan, worst
+from assay.checks.footers import Footers, read_footers
 from assay.checks.judge import Finding, judge, missing, mistyped
 from assay.checks.measure import Measure, kinds_for, measure, misfits, select
 from assay.checks.report import Report, Result, WorstRow
@@ -99,8 +100,26 @@ class _Run:
         """The count of rows and a result for each rule."""
         empty = self._columns_without_values()
         asked = [self._ask(rule, empty) for rule in self.checks.rules]
-        numbers = self._rows(select((each.measure for each in asked), VIEW))[0]
-        return numbers["rows"], [self._result(each, _of(numbers, i), numbers["rows"]) for i, each in enumerate(asked)]
+        total, numbers = self._measure(asked)
+        return total, [self._result(*each, total) for each in zip(asked, numbers, strict=True)]
+
+    def _measure(self, asked: Sequence["_Asked"]) -> tuple[int, list[Mapping[str, Any]]]:
+        """The count of rows and the numbers of each rule: from footers where these tell, the others in one scan."""
+        told = self._footers(asked)
+        known = [plan.answer(each.rule, told, self.now) if told and each.measure.numbers else None for each in asked]
+        left = [i for i, each in enumerate(asked) if known[i] is None and each.measure.numbers]
+        if told and not left:
+            return told.rows, [one or {} for one in known]
+        scanned = self._rows(select({i: asked[i].measure for i in left}, VIEW))[0]
+        return scanned["rows"], [_of(scanned, i) if one is None else one for i, one in enumerate(known)]
+
+    def _footers(self, asked: Sequence["_Asked"]) -> Footers | None:
+        if not self.opened.footed:
+            return None
+        of_interest = {
+            name for each in asked if plan.wanted(each.rule) and each.measure.numbers for name in each.rule.columns
+        }
+        return read_footers(self.opened.files, of_interest & self.opened.footed)
 
     def _columns_without_values(self) -> set[str]:
         """Of the columns whose type a rule can't read, those that are empty: they may have any type."""
@@ -131,7 +150,7 @@ class _Run:
             return _Asked(rule, asks, wrong=wrong)
         return _Asked(rule, measure(rule, self.opened.kinds[rule.column], self.now))
 
-    def _result(self, asked: _Asked, numbers: dict[str, Any], total: int) -> Result:
+    def _result(self, asked: _Asked, numbers: Mapping[str, Any], total: int) -> Result:
         rule = asked.rule
         finding = self._finding(asked, numbers, total)
         broken = "fail" if rule.severity == "error" else "warn"
@@ -149,7 +168,7 @@ class _Run:
             worst=self._worst(asked) if finding.broken and finding.failing else (),
         )
 
-    def _finding(self, asked: _Asked, numbers: dict[str, Any], total: int) -> Finding:
+    def _finding(self, asked: _Asked, numbers: Mapping[str, Any], total: int) -> Finding:
         rule = asked.rule
         if asked.absent is not None:
             return missing(asked.absent, self.opened.kinds, total)
@@ -159,7 +178,8 @@ class _Run:
             numbers = self._rows(worst.duplicates(rule))[0]
         if isinstance(rule, IsIn) and numbers.get("failing"):
             found = self._rows(worst.unknown(rule, asked.measure.breaks))
-            numbers |= {"unknown": [(row["value"], row["n"]) for row in found], "unknowns": found[0]["unknowns"]}
+            unknown = [(row["value"], row["n"]) for row in found]
+            numbers = {**numbers, "unknown": unknown, "unknowns": found[0]["unknowns"]}
         return judge(rule, numbers, total, self.now)
 
     def _worst(self, asked: _Asked) -> tuple[WorstRow, ...]:

@@ -1,7 +1,7 @@
 """What each rule asks of the table, as SQL: numbers for the one SELECT, and which rows break it. No I/O."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -99,9 +99,9 @@ def _ends(rule: Between, *, whole: bool) -> tuple[str, str]:
     return low, high
 
 
-def select(measures: Iterable[Measure], view: str) -> str:
-    """The one SELECT that answers them all: the count of rows, then `"0.failing"` for the first measure and so on."""
+def select(measures: Mapping[int, Measure], view: str) -> str:
+    """The one SELECT that answers them all: the count of rows, then `"0.failing"` for the measure of key 0 and so on."""
     numbers = [
-        f"{sql} AS {quoted(f'{i}.{name}')}" for i, one in enumerate(measures) for name, sql in one.numbers.items()
+        f"{sql} AS {quoted(f'{key}.{name}')}" for key, one in measures.items() for name, sql in one.numbers.items()
     ]
     return f"SELECT {', '.join(['count(*) AS rows', *numbers])} FROM {view}"

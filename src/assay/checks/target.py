@@ -64,6 +64,8 @@ class Opened:
     #: Column to its kind, in the table's order.
     kinds: dict[str, Kind]
     files: tuple[Path, ...] = ()
+    #: The columns of which the footers of Parquet files may tell.
+    footed: frozenset[str] = frozenset()
 
 
 def open_target(connection: duckdb.DuckDBPyConnection, target: Target, texts: Sequence[str]) -> Opened:
@@ -77,7 +79,8 @@ def open_target(connection: duckdb.DuckDBPyConnection, target: Target, texts: Se
     kind, found = files.find(name)
     with reading(name):
         kinds = _parquet(connection, found, texts) if kind == "parquet" else _csv(connection, name, found, texts)
-    return Opened(name, kinds, found)
+    footed = frozenset(kinds) - _hive(found) if kind == "parquet" else frozenset[str]()
+    return Opened(name, kinds, found, footed)
 
 
 @contextmanager
@@ -87,7 +90,7 @@ def reading(name: str) -> Generator[None]:
         yield
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
         raise  # our own SQL is wrong
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowInvalid) as error:
         do = "Write it again: it is damaged or only half written."
         raise Unavailable(f"{name} can't be read", _first_line(error), do=do) from None
 
