@@ -283,7 +283,7 @@ def test_frames_of_mixed_objects_are_refused() -> None:
 numbers = st.none() | st.just(nan) | st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, math.inf, -math.inf])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(numbers), st.floats(-10, 10), st.floats(0, 10), st.booleans())
 def test_counts_of_numbers_equal_a_plain_loop(
     tmp_path_factory, values: list[float | None], low: float, width: float, filed: bool
@@ -309,7 +309,7 @@ def test_counts_of_numbers_equal_a_plain_loop(
         assert max(low - shown, shown - low - width) == max(far)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.none() | st.text(max_size=3)), st.lists(st.text(max_size=3), min_size=1, max_size=4))
 def test_counts_of_texts_equal_a_plain_loop(values: list[str | None], known: list[str]) -> None:
     result = only(pa.table({"x": pa.array(values, pa.string())}), col("x").isin(*known))

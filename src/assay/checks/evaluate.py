@@ -1,4 +1,4 @@
-"""Runs rules over a table: what footers tell is not read, then one SELECT for all, more only where a rule is broken."""
+"""Runs rules over a table: what footers tell is not read, then one scan for the rest, more only where a rule is broken."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -10,18 +10,23 @@ import duckdb
 
 from assay import times
 from assay.checks import files, plan, worst
-from assay.checks.footers import Footers, read_footers
+from assay.checks.breaks import Breaks, breaks, kinds_for, misfits
+from assay.checks.facts import Facts, scan, scanned
+from assay.checks.footers import read_footers
 from assay.checks.judge import Finding, judge, missing, mistyped
-from assay.checks.measure import Measure, kinds_for, measure, misfits, select
 from assay.checks.report import Report, Result, WorstRow
 from assay.checks.rules import Checks, Column, ColumnRule, HasType, IsIn, Rule, Unique, from_contract
 from assay.checks.rules import fresh as fresh_rule
-from assay.checks.target import FILE, ROW, VIEW, Kind, Opened, Target, open_target, reading
+from assay.checks.target import FILE, FLOATS, RAW, ROW, VIEW, Kind, Opened, Target, open_target, reading
 from assay.checks.words import plain
 from assay.contract import Record
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput
 from assay.store.duck import connect
+
+#: A Parquet footer's statistics leave NaN out, and by them DuckDB takes isnan(x) to be false without reading x, and
+#: passes over groups of rows when it filters by x.
+_ALWAYS_OFF, _OFF_FOR_NAN = "statistics_propagation", "filter_pushdown"
 
 Rules = Checks | Rule | Column | type[Record]
 
@@ -71,17 +76,16 @@ def _together(rules: Rules | Sequence[Rules], fresh: str | timedelta | None) -> 
 
 def _connect() -> duckdb.DuckDBPyConnection:
     connection = connect()
-    # A Parquet footer's statistics leave NaN out, and by them DuckDB takes isnan(x) to be false without reading x.
-    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}, {_OFF_FOR_NAN}'")
     return connection
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A rule with what it asks of this table."""
+    """A rule with the rows that would break it in this table."""
 
     rule: Rule
-    measure: Measure
+    breaks: Breaks
     #: Why it can't be measured, if so.
     absent: str | None = None
     wrong: Kind | None = None
@@ -100,26 +104,42 @@ class _Run:
         """The count of rows and a result for each rule."""
         empty = self._columns_without_values()
         asked = [self._ask(rule, empty) for rule in self.checks.rules]
-        total, numbers = self._measure(asked)
-        return total, [self._result(*each, total) for each in zip(asked, numbers, strict=True)]
+        facts = self._facts(asked)
+        return facts.rows, [self._result(i, each, facts) for i, each in enumerate(asked)]
 
-    def _measure(self, asked: Sequence["_Asked"]) -> tuple[int, list[Mapping[str, Any]]]:
-        """The count of rows and the numbers of each rule: from footers where these tell, the others in one scan."""
-        told = self._footers(asked)
-        known = [plan.answer(each.rule, told, self.now) if told and each.measure.numbers else None for each in asked]
-        left = [i for i, each in enumerate(asked) if known[i] is None and each.measure.numbers]
-        if told and not left:
-            return told.rows, [one or {} for one in known]
-        scanned = self._rows(select({i: asked[i].measure for i in left}, VIEW))[0]
-        return scanned["rows"], [_of(scanned, i) if one is None else one for i, one in enumerate(known)]
+    def _facts(self, asked: Sequence[_Asked]) -> Facts:
+        """What the rules are judged by: from footers where these tell, from one scan of the other columns."""
+        judged = [(one.rule, name) for one in asked if one.breaks.when and (name := plan.column_of(one.rule))]
+        told = self._footers({name for _, name in judged}) if self.opened.footed else None
+        if told is None:  # everything at once: each look at many small files costs more than it saves
+            others = {
+                i: one.breaks.when for i, one in enumerate(asked) if one.breaks.when and isinstance(one.rule, IsIn)
+            }
+            return self._scan({name for _, name in judged}, others)
+        lacking = plan.lacking(judged, told.columns)
+        if not lacking:
+            return told
+        found = self._scan(lacking, {})
+        return Facts(found.rows, {**told.columns, **found.columns})
 
-    def _footers(self, asked: Sequence["_Asked"]) -> Footers | None:
-        if not self.opened.footed:
-            return None
-        of_interest = {
-            name for each in asked if plan.wanted(each.rule) and each.measure.numbers for name in each.rule.columns
-        }
-        return read_footers(self.opened.files, of_interest & self.opened.footed)
+    def _scan(self, names: set[str], at_fault: Mapping[int, str]) -> Facts:
+        query = scan(ordered := sorted(names), self.opened.kinds, at_fault)
+        return scanned(self._rows(query)[0], ordered, at_fault)
+
+    def _footers(self, names: set[str]) -> Facts:
+        told = read_footers(self.opened.files, names & self.opened.footed)
+        return told.without_nan(
+            self._finite({name for name, one in told.columns.items() if one.may_hold_nan and not one.one_value})
+        )
+
+    def _finite(self, names: set[str]) -> set[str]:
+        """Those of these columns of floats that hold neither NaN nor an infinity."""
+        if not names:
+            return set()
+        # Not isnan(): DuckDB answers that by the footers, which leave NaN out. And of a dictionary of values this reads
+        # only the dictionary, which takes a tenth of the time of reading the column.
+        counts = [f"(SELECT count(*) FROM {RAW} WHERE NOT isfinite({quoted(one)})) AS {quoted(one)}" for one in names]
+        return {name for name, count in self._rows(f"SELECT {', '.join(counts)}", push=True)[0].items() if not count}
 
     def _columns_without_values(self) -> set[str]:
         """Of the columns whose type a rule can't read, those that are empty: they may have any type."""
@@ -139,20 +159,20 @@ class _Run:
     def _ask(self, rule: Rule, empty: set[str]) -> _Asked:
         absent = next((name for name in rule.columns if name not in self.opened.kinds), None)
         if absent is not None:
-            return _Asked(rule, Measure(), absent=absent)
+            return _Asked(rule, Breaks(), absent=absent)
         if not isinstance(rule, ColumnRule):
-            return _Asked(rule, Measure())
+            return _Asked(rule, Breaks())
         wrong = self._wrong(rule)
         if wrong and rule.column in empty:
-            return _Asked(rule, Measure())
+            return _Asked(rule, Breaks())
         if wrong:
-            asks = misfits(rule.field, quoted(rule.column), wrong) if isinstance(rule, HasType) else Measure()
-            return _Asked(rule, asks, wrong=wrong)
-        return _Asked(rule, measure(rule, self.opened.kinds[rule.column], self.now))
+            reads = misfits(rule.field, quoted(rule.column), wrong) if isinstance(rule, HasType) else Breaks()
+            return _Asked(rule, reads, wrong=wrong)
+        return _Asked(rule, breaks(rule, self.opened.kinds[rule.column], self.now))
 
-    def _result(self, asked: _Asked, numbers: Mapping[str, Any], total: int) -> Result:
+    def _result(self, key: int, asked: _Asked, facts: Facts) -> Result:
         rule = asked.rule
-        finding = self._finding(asked, numbers, total)
+        finding = self._finding(key, asked, facts)
         broken = "fail" if rule.severity == "error" else "warn"
         return Result(
             rule=rule.name,
@@ -163,40 +183,63 @@ class _Run:
             expected=rule.expected,
             observed=finding.observed,
             failing=finding.failing,
-            total=total,
+            total=facts.rows,
             message=finding.message if finding.broken else finding.observed,
             worst=self._worst(asked) if finding.broken and finding.failing else (),
         )
 
-    def _finding(self, asked: _Asked, numbers: Mapping[str, Any], total: int) -> Finding:
+    def _finding(self, key: int, asked: _Asked, facts: Facts) -> Finding:
         rule = asked.rule
         if asked.absent is not None:
-            return missing(asked.absent, self.opened.kinds, total)
+            return missing(asked.absent, self.opened.kinds, facts.rows)
         if asked.wrong:
-            return mistyped(rule, asked.wrong, numbers, total)
+            return mistyped(rule, asked.wrong, self._failing(asked), facts.rows)
+        return judge(rule, self._numbers(key, asked, facts), facts.rows, self.now)
+
+    def _numbers(self, key: int, asked: _Asked, facts: Facts) -> Mapping[str, Any]:
+        rule = asked.rule
         if isinstance(rule, Unique):
-            numbers = self._rows(worst.duplicates(rule))[0]
-        if isinstance(rule, IsIn) and numbers.get("failing"):
-            found = self._rows(worst.unknown(rule, asked.measure.breaks))
+            return self._rows(worst.duplicates(rule))[0]
+        if not asked.breaks.when:
+            return {"failing": 0}
+        told = plan.answer(rule, facts, self.now)
+        if told is not None:
+            return told
+        counted = facts.failing.get(key)
+        numbers = {**plan.ends(rule, facts), "failing": self._failing(asked) if counted is None else counted}
+        if isinstance(rule, IsIn) and numbers["failing"]:
+            found = self._rows(worst.unknown(rule, asked.breaks.when), push=self._without_nan(rule))
             unknown = [(row["value"], row["n"]) for row in found]
-            numbers = {**numbers, "unknown": unknown, "unknowns": found[0]["unknowns"]}
-        return judge(rule, numbers, total, self.now)
+            return {**numbers, "unknown": unknown, "unknowns": found[0]["unknowns"]}
+        return numbers
+
+    def _failing(self, asked: _Asked) -> int:
+        if not asked.breaks.when:
+            return 0
+        query = f"SELECT count(*) AS failing FROM {VIEW} WHERE {asked.breaks.when}"
+        return self._rows(query, push=self._without_nan(asked.rule))[0]["failing"]
+
+    def _without_nan(self, rule: Rule) -> bool:
+        return all(self.opened.types.get(name) not in FLOATS for name in rule.columns)
 
     def _worst(self, asked: _Asked) -> tuple[WorstRow, ...]:
         if asked.absent is not None:
             return ()
-        query = worst.rows(asked.rule, asked.measure, self.checks.context, self.opened.kinds)
-        return tuple(self._worst_row(row) for row in self._rows(query)) if query else ()
+        query = worst.rows(asked.rule, asked.breaks, self.checks.context, self.opened.kinds)
+        found = self._rows(query, push=self._without_nan(asked.rule)) if query else []
+        return tuple(self._worst_row(row) for row in found)
 
     def _worst_row(self, row: dict[str, Any]) -> WorstRow:
         file, place = row.pop(FILE), row.pop(ROW)
         values = {name: plain(value) for name, value in row.items()}
         return WorstRow(file=files.below(file, self.opened.files) if file else "", row=place, values=values)
 
-    def _rows(self, query: str) -> list[dict[str, Any]]:
-        return self.connection.sql(query).to_arrow_table().to_pylist()
-
-
-def _of(numbers: dict[str, Any], index: int) -> dict[str, Any]:
-    prefix = f"{index}."
-    return {name.removeprefix(prefix): value for name, value in numbers.items() if name.startswith(prefix)}
+    def _rows(self, query: str, *, push: bool = False) -> list[dict[str, Any]]:
+        """What the query gives; with `push` its filter may pass over groups of rows and look at dictionaries alone."""
+        if not push:
+            return self.connection.sql(query).to_arrow_table().to_pylist()
+        self.connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}'")
+        try:
+            return self.connection.sql(query).to_arrow_table().to_pylist()
+        finally:
+            self.connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}, {_OFF_FOR_NAN}'")

@@ -2,83 +2,58 @@
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from assay.checks.facts import Facts, Known
 
 #: Microseconds in a unit of time; nanoseconds are cut to them.
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
-@dataclass(frozen=True)
-class Known:
-    """One column, over all files."""
+class _Part(NamedTuple):
+    """A column of one file; of no type where the file lacks it."""
 
     type: pa.DataType | None
-    #: Rows in which it is null, or which a file without it has; NaN is not among them.
     nulls: int
-    #: Rows in which it is not null.
     values: int
-    #: The least and the greatest value, NaN left out, times in microseconds since 1970; None where nothing tells.
     low: float | None
     high: float | None
-
-    @property
-    def may_hold_nan(self) -> bool:
-        """Whether NaN, which no footer counts, may be among the values."""
-        return self.type is not None and pa.types.is_floating(self.type) and self.values > 0
+    one_value: bool = False
 
 
-@dataclass(frozen=True)
-class Footers:
-    """A table as its files describe it."""
-
-    rows: int
-    #: Only columns of which every file tells enough.
-    columns: dict[str, Known]
-
-
-def read_footers(files: Sequence[Path], columns: Collection[str]) -> Footers:
-    """What the files say of `columns`; one that a file says too little of, or another type, is left out.
+def read_footers(files: Sequence[Path], columns: Collection[str]) -> Facts:
+    """What the files say of `columns`; one of which a file says too little, or another type, is left out.
 
     Raises `pyarrow.ArrowInvalid` or `OSError` for a file that is not whole.
     """
     with ThreadPoolExecutor() as threads:
-        parts = list(threads.map(lambda file: _read(pq.read_metadata(file), columns), files))
-    return Footers(sum(part.rows for part in parts), reduce(_together, (part.columns for part in parts)))
+        footers = list(threads.map(pq.read_metadata, files))
+    parts = {name: [_part(footer, name) for footer in footers] for name in columns}
+    known = {name: _together([part for part in found if part]) for name, found in parts.items() if all(found)}
+    return Facts(sum(footer.num_rows for footer in footers), {name: one for name, one in known.items() if one})
 
 
-def _read(footer: Any, columns: Collection[str]) -> Footers:
+def _part(footer: Any, name: str) -> _Part | None:
     schema = footer.schema.to_arrow_schema()
-    paths = [footer.schema.column(i).path for i in range(footer.num_columns)]
-    found: dict[str, Known] = {}
-    for name in columns:
-        alike = [other for other in schema.names if other.lower() == name.lower()]  # DuckDB takes them for one
-        if not alike:
-            found[name] = Known(None, footer.num_rows, 0, None, None)
-        elif alike == [name] and paths.count(name) == 1 and not pa.types.is_nested(schema.field(name).type):
-            known = _column(footer, paths.index(name), schema.field(name).type)
-            found |= {name: known} if known else {}
-    return Footers(footer.num_rows, found)
-
-
-def _column(footer: Any, position: int, kind: pa.DataType) -> Known | None:
+    alike = [other for other in schema.names if other.lower() == name.lower()]  # DuckDB takes them for one
+    if not alike:
+        return _Part(None, footer.num_rows, 0, None, None)
+    places = [i for i in range(footer.num_columns) if footer.schema.column(i).path == name]
+    kind = schema.field(alike[0]).type
+    if alike != [name] or len(places) != 1 or pa.types.is_nested(kind):
+        return None
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    statistics = [group.column(position).statistics for group in groups if group.num_rows]
+    statistics = [group.column(places[0]).statistics for group in groups if group.num_rows]
     if any(one is None or not one.has_null_count for one in statistics):
         return None
     nulls = sum(one.null_count for one in statistics)
-    filled = [one for one in statistics if one.num_values]
-    ends = [_ends(one, kind) for one in filled]
-    known = [end for end in ends if end]
-    low, high = (
-        (min(a for a, _ in known), max(b for _, b in known)) if known and len(known) == len(ends) else (None, None)
-    )
-    return Known(kind, nulls, footer.num_rows - nulls, low, high)
+    ends = [_ends(one, kind) for one in statistics if one.num_values]
+    one_value = any(end and end[0] == end[1] for end in ends)
+    return _Part(kind, nulls, footer.num_rows - nulls, *_widest(ends), one_value=one_value)
 
 
 def _ends(statistics: Any, kind: pa.DataType) -> tuple[float, float] | None:
@@ -96,21 +71,22 @@ def _ends(statistics: Any, kind: pa.DataType) -> tuple[float, float] | None:
     return (low, high) if low == low and high == high else None  # NaN: the writer did not leave it out
 
 
-def _together(a: dict[str, Known], b: dict[str, Known]) -> dict[str, Known]:
-    joined = {name: _joined(a[name], b[name]) for name in a if name in b}
-    return {name: known for name, known in joined.items() if known}
+def _widest(ends: Sequence[tuple[float, float] | None]) -> tuple[float | None, float | None]:
+    known = [end for end in ends if end]
+    return (min(a for a, _ in known), max(b for _, b in known)) if known and len(known) == len(ends) else (None, None)
 
 
-def _joined(a: Known, b: Known) -> Known | None:
-    if a.type is not None and b.type is not None and a.type != b.type:
+def _together(parts: Sequence[_Part]) -> Known | None:
+    types = {part.type for part in parts if part.type is not None}
+    if len(types) > 1:
         return None
-    full = [one for one in (a, b) if one.values]
-    lows, highs = [one.low for one in full if one.low is not None], [one.high for one in full if one.high is not None]
-    told = full and len(lows) == len(full)
+    ends = [None if part.low is None or part.high is None else (part.low, part.high) for part in parts if part.values]
+    values = sum(part.values for part in parts)
+    floating = any(pa.types.is_floating(kind) for kind in types)
     return Known(
-        a.type if a.type is not None else b.type,
-        a.nulls + b.nulls,
-        a.values + b.values,
-        min(lows) if told else None,
-        max(highs) if told else None,
+        sum(part.nulls for part in parts),
+        values,
+        *_widest(ends),
+        may_hold_nan=floating and values > 0,
+        one_value=any(part.one_value for part in parts),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from assay.checks.measure import AHEAD, kinds_for
+from assay.checks.breaks import AHEAD, kinds_for
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Rows, Rule, Unique
 from assay.checks.target import Kind
 from assay.checks.words import age, among, cell, moment, number, share
@@ -41,10 +41,9 @@ def missing(column: str, known: Iterable[str], total: int) -> Finding:
     return Finding(True, "no such column", "not in the table" + (f" ({hint})" if hint else ""), total)
 
 
-def mistyped(rule: Rule, kind: Kind, numbers: Numbers, total: int) -> Finding:
+def mistyped(rule: Rule, kind: Kind, unread: int, total: int) -> Finding:
     """The finding of a rule that can't read this kind of column."""
     wanted = "numbers" if "number" in kinds_for(rule) else _HOLDS[kinds_for(rule)[0]]
-    unread = numbers.get("failing", 0)
     if unread and unread < total:
         return Finding(True, _HOLDS[kind], f"{_of(unread, total)} can't be read as {wanted}", unread)
     if kind == "naive" and wanted == "times":

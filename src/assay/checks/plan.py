@@ -1,51 +1,64 @@
-"""Which rules the footers of the files answer, so that only the others are scanned for. No I/O."""
+"""What each rule needs to know of the table, and which rules these facts answer. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from assay.checks.footers import Footers, Known
-from assay.checks.measure import AHEAD
+from assay.checks.breaks import AHEAD
+from assay.checks.facts import Facts, Known
 from assay.checks.rules import Between, ColumnRule, Fresh, Nulls, Rule
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Numbers = Mapping[str, Any]
 
 
-def wanted(rule: Rule) -> bool:
-    """Whether footers could answer the rule."""
-    return isinstance(rule, Nulls | Between | Fresh)
+def column_of(rule: Rule) -> str | None:
+    """The column whose facts the rule is judged by; None for a rule that has a query of its own, or needs none."""
+    return rule.column if isinstance(rule, ColumnRule) and isinstance(rule, Nulls | Between | Fresh) else None
 
 
-def answer(rule: Rule, footers: Footers, now: datetime) -> Mapping[str, Any] | None:
-    """The numbers that a scan would give for the rule; None where only a scan tells.
+def lacking(judged: Iterable[tuple[Rule, str]], columns: Mapping[str, Known]) -> set[str]:
+    """The columns of which too little is known to judge one of these rules."""
+    return {name for rule, name in judged if name not in columns or not _enough(rule, columns[name])}
 
-    A broken range is always scanned for: its rows have to be counted.
-    """
-    known = footers.columns.get(rule.column) if isinstance(rule, ColumnRule) else None
-    if known is None:
+
+def _enough(rule: Rule, known: Known) -> bool:
+    # A range needs both its ends; nulls, that NaN is counted.
+    if isinstance(rule, Nulls):
+        return not known.may_hold_nan
+    return not known.values or (known.low is not None and known.high is not None)
+
+
+def answer(rule: Rule, facts: Facts, now: datetime) -> Numbers | None:
+    """The numbers that the rule is judged by; None when rows at fault have still to be counted."""
+    name = column_of(rule)
+    if name is None:
         return None
+    known = facts.columns[name]
     match rule:
         case Nulls():
-            return None if known.may_hold_nan else {"failing": known.nulls}
+            return {"failing": known.nulls}
         case Between():
             return _between(rule, known)
         case Fresh():
-            return _fresh(known, now)
+            ahead = (now + AHEAD - _EPOCH) // timedelta(microseconds=1)
+            return {"newest_us": known.high, "failing": 0} if known.high is None or known.high <= ahead else None
         case _:
             return None
 
 
-def _between(rule: Between, known: Known) -> Mapping[str, Any] | None:
-    if not known.values:
-        return {"failing": 0}
+def ends(rule: Rule, facts: Facts) -> Numbers:
+    """The least and the greatest value of the rule's column, as far as they are known."""
+    known = facts.columns.get(column_of(rule) or "")
+    if known is None:
+        return {}
+    return {"newest_us": known.high} if isinstance(rule, Fresh) else {"low": known.low, "high": known.high}
+
+
+def _between(rule: Between, known: Known) -> Numbers | None:
     low, high = known.low, known.high
-    if low is None or high is None or (rule.low is not None and low < rule.low):
+    if low is None or high is None:
+        return {"failing": 0}
+    if (rule.low is not None and low < rule.low) or (rule.high is not None and high > rule.high):
         return None
-    return None if rule.high is not None and high > rule.high else {"failing": 0, "low": low, "high": high}
-
-
-def _fresh(known: Known, now: datetime) -> Mapping[str, Any] | None:
-    if not known.values:
-        return {"failing": 0, "newest_us": None}
-    ahead = (now + AHEAD - _EPOCH) // timedelta(microseconds=1)
-    return None if known.high is None or known.high > ahead else {"failing": 0, "newest_us": known.high}
+    return {"failing": 0, "low": low, "high": high}

@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from glob import escape
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -16,7 +17,11 @@ from assay.checks import files
 from assay.contract.formats.sql import literal, quoted
 from assay.errors import BadInput, Unavailable
 
-VIEW = "checked"
+#: The table with NaN as null, and as it is.
+VIEW, RAW = "checked", "raw"
+#: Of smaller files on average, another look at each costs more than footers save.
+LARGE_BYTES = 1 << 20
+FLOATS = ("FLOAT", "DOUBLE")
 #: Hidden columns of the view: where a row came from.
 FILE, ROW = "assay:file", "assay:row"
 Kind = Literal["text", "number", "whole", "truth", "time", "naive", "date", "other"]
@@ -61,11 +66,16 @@ class Opened:
 
     #: As it was given, or the kind of frame.
     name: str
-    #: Column to its kind, in the table's order.
-    kinds: dict[str, Kind]
+    #: Column to its type in DuckDB, in the table's order.
+    types: dict[str, str]
     files: tuple[Path, ...] = ()
-    #: The columns of which the footers of Parquet files may tell.
+    #: The columns for which the footers of Parquet files are worth asking.
     footed: frozenset[str] = frozenset()
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """Column to its kind, in the table's order."""
+        return {name: _kind(type_name) for name, type_name in self.types.items()}
 
 
 def open_target(connection: duckdb.DuckDBPyConnection, target: Target, texts: Sequence[str]) -> Opened:
@@ -78,9 +88,9 @@ def open_target(connection: duckdb.DuckDBPyConnection, target: Target, texts: Se
     name = os.fspath(target)
     kind, found = files.find(name)
     with reading(name):
-        kinds = _parquet(connection, found, texts) if kind == "parquet" else _csv(connection, name, found, texts)
-    footed = frozenset(kinds) - _hive(found) if kind == "parquet" else frozenset[str]()
-    return Opened(name, kinds, found, footed)
+        types = _parquet(connection, found, texts) if kind == "parquet" else _csv(connection, name, found, texts)
+    large = kind == "parquet" and sum(file.stat().st_size for file in found) >= LARGE_BYTES * len(found)
+    return Opened(name, types, found, frozenset(types) - _hive(found) if large else frozenset())
 
 
 @contextmanager
@@ -120,13 +130,13 @@ def _open_frame(connection: duckdb.DuckDBPyConnection, target: object) -> Opened
         return Opened(name, _view(connection, "frame", file="NULL", row=quoted(ROW)))
 
 
-def _parquet(connection: duckdb.DuckDBPyConnection, found: Sequence[Path], texts: Sequence[str]) -> dict[str, Kind]:
+def _parquet(connection: duckdb.DuckDBPyConnection, found: Sequence[Path], texts: Sequence[str]) -> dict[str, str]:
     return _view(connection, f"read_parquet({_options(found, texts)})", file=quoted(FILE), row="file_row_number")
 
 
 def _csv(
     connection: duckdb.DuckDBPyConnection, name: str, found: Sequence[Path], texts: Sequence[str]
-) -> dict[str, Kind]:
+) -> dict[str, str]:
     """Read once into memory: parsing is slow, and the place in this table tells the place in the file."""
     missing = ", ".join(map(literal, _MISSING))
     read = f"{_options(found, texts)}, header = true, sample_size = -1, nullstr = [{missing}]"
@@ -165,21 +175,22 @@ def _types(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]
     return {name: kind for name, kind, *_ in described if name not in (FILE, ROW)}
 
 
-def _view(connection: duckdb.DuckDBPyConnection, source: str, *, file: str, row: str) -> dict[str, Kind]:
-    """Make the view over `source` and say what its columns are."""
+def _view(connection: duckdb.DuckDBPyConnection, source: str, *, file: str, row: str) -> dict[str, str]:
+    """Make both views over `source` and say what their columns are."""
     types = _types(connection, source)
-    columns = [_column(name, kind) for name, kind in types.items()]
-    columns += [f"{file} AS {quoted(FILE)}", f"{row} AS {quoted(ROW)}"]
-    connection.execute(f"CREATE TEMP VIEW {VIEW} AS SELECT {', '.join(columns)} FROM {source}")
-    return {name: _kind(kind) for name, kind in types.items()}
-
-
-def _column(name: str, type_name: str) -> str:
-    column = quoted(name)
-    if type_name in {"FLOAT", "DOUBLE"}:
-        return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END AS {column}"
     # Few functions of DuckDB take nanoseconds with a zone.
-    return f"{column}::TIMESTAMPTZ AS {column}" if type_name == "TIMESTAMPTZ_NS" else column
+    raw = [
+        f"{quoted(name)}::TIMESTAMPTZ AS {quoted(name)}" if kind == "TIMESTAMPTZ_NS" else quoted(name)
+        for name, kind in types.items()
+    ]
+    places = [f"{file} AS {quoted(FILE)}", f"{row} AS {quoted(ROW)}"]
+    connection.execute(f"CREATE TEMP VIEW {RAW} AS SELECT {', '.join(raw + places)} FROM {source}")
+    clean = [
+        f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END AS {name}" if kind in FLOATS else name
+        for name, kind in zip(map(quoted, types), types.values(), strict=True)
+    ]
+    connection.execute(f"CREATE TEMP VIEW {VIEW} AS SELECT {', '.join([*clean, quoted(FILE), quoted(ROW)])} FROM {RAW}")
+    return types
 
 
 def _kind(type_name: str) -> Kind:

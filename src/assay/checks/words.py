@@ -14,7 +14,7 @@ def number(value: float) -> str:
     >>> number(26115), number(1048.36058), number(-3.0)
     ('26,115', '1,048.36058', '-3')
     """
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
+    return f"{value:,}" if isinstance(value, int) else f"{value or 0.0:,.10g}"  # never -0
 
 
 def among(low: float | None, high: float | None, unit: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from assay.checks.measure import Measure
+from assay.checks.breaks import Breaks
 from assay.checks.rules import IsIn, Rule, Unique
 from assay.checks.target import FILE, ROW, VIEW, Kind
 from assay.contract.formats.sql import quoted
@@ -16,15 +16,15 @@ def duplicates(rule: Unique) -> str:
     return f"SELECT coalesce(sum(n), 0)::BIGINT AS failing, count(*) AS values FROM ({_repeated(rule)})"
 
 
-def unknown(rule: IsIn, breaks: str) -> str:
+def unknown(rule: IsIn, when: str) -> str:
     """The commonest values that are not known, and how many such values there are."""
     return (
         f"SELECT {quoted(rule.column)} AS value, count(*) AS n, count(*) OVER () AS unknowns FROM {VIEW} "
-        f"WHERE {breaks} GROUP BY 1 ORDER BY n DESC, 1 LIMIT {SHOWN}"
+        f"WHERE {when} GROUP BY 1 ORDER BY n DESC, 1 LIMIT {SHOWN}"
     )
 
 
-def rows(rule: Rule, measure: Measure, context: Sequence[str], kinds: Mapping[str, Kind]) -> str:
+def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str, Kind]) -> str:
     """The worst rows with where they stand; empty when the rule is not about single rows.
 
     `context` are the columns by which a person knows a row; the first three of the table when there are none.
@@ -38,10 +38,10 @@ def rows(rule: Rule, measure: Measure, context: Sequence[str], kinds: Mapping[st
         return (
             f"SELECT {picked} FROM {VIEW} JOIN ({most}) USING ({keys}) ORDER BY n DESC, {keys}, {_PLACE} LIMIT {SHOWN}"
         )
-    if not measure.breaks:
+    if not breaks.when:
         return ""
-    order = ", ".join(filter(None, [measure.order, _PLACE]))
-    return f"SELECT {picked} FROM {VIEW} WHERE {measure.breaks} ORDER BY {order} LIMIT {SHOWN}"
+    order = ", ".join(filter(None, [breaks.order, _PLACE]))
+    return f"SELECT {picked} FROM {VIEW} WHERE {breaks.when} ORDER BY {order} LIMIT {SHOWN}"
 
 
 def _repeated(rule: Unique) -> str:

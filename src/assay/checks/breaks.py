@@ -1,8 +1,7 @@
-"""What each rule asks of the table, as SQL: numbers for the one SELECT, and which rows break it. No I/O."""
+"""Which rows break a rule, as SQL. No I/O."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Rule
@@ -25,13 +24,11 @@ _CASTS: dict[type, str] = {float: "DOUBLE", int: "BIGINT", bool: "BOOLEAN", date
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What one rule asks of the table."""
+class Breaks:
+    """Which rows break a rule."""
 
-    #: Name to an aggregate; "failing", where it stands, counts the rows at fault.
-    numbers: Mapping[str, str] = field(default_factory=dict[str, str])
     #: True for the rows at fault; empty when no row is.
-    breaks: str = ""
+    when: str = ""
     #: Orders the rows at fault, the worst first.
     order: str = ""
 
@@ -51,42 +48,35 @@ def kinds_for(rule: Rule) -> tuple[Kind, ...]:
             return ()
 
 
-def misfits(known: Field, column: str, kind: Kind) -> Measure:
+def misfits(known: Field, column: str, kind: Kind) -> Breaks:
     """The texts in a column that should hold something else and can't be read as such."""
     if kind != "text":
-        return Measure()
-    breaks = f"{column} IS NOT NULL AND TRY_CAST({column} AS {_CASTS[known.type]}) IS NULL"
-    return Measure({"failing": f"count(*) FILTER (WHERE {breaks})"}, breaks)
+        return Breaks()
+    return Breaks(f"{column} IS NOT NULL AND TRY_CAST({column} AS {_CASTS[known.type]}) IS NULL")
 
 
-def measure(rule: Rule, kind: Kind | None, now: datetime) -> Measure:
-    """What `rule` asks of a column of that kind, which it can read; nothing for `Unique`, which has its own query."""
+def breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
+    """Which rows break `rule`, whose column has a kind that it can read; none for `Unique`, which is about pairs."""
     column = quoted(rule.column) if isinstance(rule, ColumnRule) else ""
     match rule:
         case Nulls():
-            breaks = f"{column} IS NULL"
-            return Measure({"failing": f"count(*) - count({column})"}, breaks)
+            return Breaks(f"{column} IS NULL")
         case Between():
             return _between(rule, column, whole=kind == "whole")
         case IsIn():
-            breaks = f"{column} NOT IN ({', '.join(map(literal, rule.values))})"
-            return Measure({"failing": f"count(*) FILTER (WHERE {breaks})"}, breaks)
+            return Breaks(f"{column} NOT IN ({', '.join(map(literal, rule.values))})")
         case Fresh():
-            breaks = f"{column} > TIMESTAMPTZ {literal(moment(now + AHEAD))}"
-            numbers = {"failing": f"count(*) FILTER (WHERE {breaks})", "newest_us": f"epoch_us(max({column}))"}
-            return Measure(numbers, breaks, f"{column} DESC")
+            return Breaks(f"{column} > TIMESTAMPTZ {literal(moment(now + AHEAD))}", f"{column} DESC")
         case _:
-            return Measure()
+            return Breaks()
 
 
-def _between(rule: Between, column: str, *, whole: bool) -> Measure:
+def _between(rule: Between, column: str, *, whole: bool) -> Breaks:
     low, high = _ends(rule, whole=whole)
     value = column if whole else f"{column}::DOUBLE"
     sides = [f"{value} < {low}"] * bool(low) + [f"{value} > {high}"] * bool(high)
     far = [f"{low} - {column}::DOUBLE"] * bool(low) + [f"{column}::DOUBLE - {high}"] * bool(high)
-    breaks = " OR ".join(sides)
-    numbers = {"failing": f"count(*) FILTER (WHERE {breaks})", "low": f"min({column})", "high": f"max({column})"}
-    return Measure(numbers, breaks, f"greatest({', '.join(far)}) DESC")
+    return Breaks(" OR ".join(sides), f"greatest({', '.join(far)}) DESC")
 
 
 def _ends(rule: Between, *, whole: bool) -> tuple[str, str]:
@@ -97,11 +87,3 @@ def _ends(rule: Between, *, whole: bool) -> tuple[str, str]:
     if whole and rule.high is not None and math.isfinite(rule.high):
         high = str(math.floor(rule.high))
     return low, high
-
-
-def select(measures: Mapping[int, Measure], view: str) -> str:
-    """The one SELECT that answers them all: the count of rows, then `"0.failing"` for the measure of key 0 and so on."""
-    numbers = [
-        f"{sql} AS {quoted(f'{key}.{name}')}" for key, one in measures.items() for name, sql in one.numbers.items()
-    ]
-    return f"SELECT {', '.join(['count(*) AS rows', *numbers])} FROM {view}"
