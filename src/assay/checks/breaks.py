@@ -1,10 +1,10 @@
 """Which rows break a rule, as SQL. No I/O."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Rule
+from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Rule, Sql
 from assay.checks.target import Kind
 from assay.checks.words import moment
 from assay.contract import Field
@@ -57,6 +57,11 @@ def misfits(known: Field, column: str, kind: Kind) -> Breaks:
 
 def breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
     """Which rows break `rule`, whose column has a kind that it can read; none for `Unique`, which is about pairs."""
+    found = _breaks(rule, kind, now)
+    return replace(found, when=f"({rule.where}) AND ({found.when})") if rule.where and found.when else found
+
+
+def _breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
     column = quoted(rule.column) if isinstance(rule, ColumnRule) else ""
     match rule:
         case Nulls():
@@ -67,6 +72,8 @@ def breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
             return Breaks(f"{column} NOT IN ({', '.join(map(literal, rule.values))})")
         case Fresh():
             return Breaks(f"{column} > TIMESTAMPTZ {literal(moment(now + AHEAD))}", f"{column} DESC")
+        case Sql():
+            return Breaks(f"NOT ({rule.predicate})")
         case _:
             return Breaks()
 

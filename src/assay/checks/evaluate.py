@@ -13,9 +13,9 @@ from assay.checks import files, plan, worst
 from assay.checks.breaks import Breaks, breaks, kinds_for, misfits
 from assay.checks.facts import Facts, scan, scanned
 from assay.checks.footers import read_footers
-from assay.checks.judge import Finding, judge, missing, mistyped
+from assay.checks.judge import Finding, judge, missing, mistyped, unasked
 from assay.checks.report import Report, Result, WorstRow
-from assay.checks.rules import Checks, Column, ColumnRule, HasType, IsIn, Rule, Unique, from_contract
+from assay.checks.rules import Checks, Column, ColumnRule, HasType, IsIn, Rule, Sql, Unique, from_contract
 from assay.checks.rules import fresh as fresh_rule
 from assay.checks.target import FILE, FLOATS, RAW, ROW, VIEW, Kind, Opened, Target, open_target, reading
 from assay.checks.words import plain
@@ -89,6 +89,8 @@ class _Asked:
     #: Why it can't be measured, if so.
     absent: str | None = None
     wrong: Kind | None = None
+    #: What the engine says of its condition.
+    unasked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,17 +105,24 @@ class _Run:
     def results(self) -> tuple[int, list[Result]]:
         """The count of rows and a result for each rule."""
         empty = self._columns_without_values()
-        asked = [self._ask(rule, empty) for rule in self.checks.rules]
-        facts = self._facts(asked)
-        return facts.rows, [self._result(i, each, facts) for i, each in enumerate(asked)]
+        asked = {i: self._ask(rule, empty) for i, rule in enumerate(self.checks.rules)}
+        conditions = {"", *(one.rule.where for one in asked.values() if not one.unasked)}
+        facts = {where: self._facts(where, asked) for where in conditions}
+        return facts[""].rows, [self._result(i, one, facts.get(one.rule.where, facts[""])) for i, one in asked.items()]
 
-    def _facts(self, asked: Sequence[_Asked]) -> Facts:
-        """What the rules are judged by: from footers where these tell, from one scan of the other columns."""
-        judged = [(one.rule, name) for one in asked if one.breaks.when and (name := plan.column_of(one.rule))]
+    def _facts(self, where: str, asked: Mapping[int, _Asked]) -> Facts:
+        """What the rules with this condition are judged by: from footers where these tell, the rest from one scan."""
+        measured = {
+            i: one for i, one in asked.items() if one.rule.where == where and one.breaks.when and not one.unasked
+        }
+        judged = [(one.rule, name) for one in measured.values() if (name := plan.column_of(one.rule))]
         names = {name for _, name in judged}
-        if not self.opened.footed:  # everything at once: each look at many small files costs more than it saves
-            sets = {i: one.breaks.when for i, one in enumerate(asked) if one.breaks.when and isinstance(one.rule, IsIn)}
-            return self._scan(names, sets)
+        if (
+            where or not self.opened.footed
+        ):  # everything at once: each look at many small files costs more than it saves
+            return self._scan(
+                names, {i: one.breaks.when for i, one in measured.items() if isinstance(one.rule, IsIn)}, where
+            )
         told = read_footers(self.opened.files, names & self.opened.footed)
         told = told.without_nan(self._finite(plan.lacking(judged, told.columns), told))
         lacking = plan.lacking(judged, told.columns)
@@ -122,8 +131,8 @@ class _Run:
         found = self._scan(lacking, {})
         return Facts(found.rows, {**told.columns, **found.columns})
 
-    def _scan(self, names: set[str], at_fault: Mapping[int, str]) -> Facts:
-        query = scan(ordered := sorted(names), self.opened.kinds, at_fault)
+    def _scan(self, names: set[str], at_fault: Mapping[int, str], where: str = "") -> Facts:
+        query = scan(ordered := sorted(names), self.opened.kinds, at_fault, where)
         return scanned(self._rows(query)[0], ordered, at_fault)
 
     def _finite(self, names: set[str], told: Facts) -> list[str]:
@@ -153,11 +162,13 @@ class _Run:
         return kind if kind and readable and kind not in readable else None
 
     def _ask(self, rule: Rule, empty: set[str]) -> _Asked:
+        if why := self._does_not_run(rule):
+            return _Asked(rule, Breaks(), unasked=why)
         absent = next((name for name in rule.columns if name not in self.opened.kinds), None)
         if absent is not None:
             return _Asked(rule, Breaks(), absent=absent)
         if not isinstance(rule, ColumnRule):
-            return _Asked(rule, Breaks())
+            return _Asked(rule, breaks(rule, None, self.now))
         wrong = self._wrong(rule)
         if wrong and rule.column in empty:
             return _Asked(rule, Breaks())
@@ -166,13 +177,24 @@ class _Run:
             return _Asked(rule, reads, wrong=wrong)
         return _Asked(rule, breaks(rule, self.opened.kinds[rule.column], self.now))
 
+    def _does_not_run(self, rule: Rule) -> str | None:
+        """What the engine says of the rule's own SQL, run over every row, when it can't run it."""
+        own = [f"({sql})" for sql in (rule.where, rule.predicate if isinstance(rule, Sql) else "") if sql]
+        if not own:
+            return None
+        try:
+            self._rows(f"SELECT count(*) FILTER (WHERE {' AND '.join(own)}) FROM {VIEW}")
+        except duckdb.Error as error:
+            return f"{' AND '.join(own)}: {_said(error)}"
+        return None
+
     def _result(self, key: int, asked: _Asked, facts: Facts) -> Result:
         rule = asked.rule
         finding = self._finding(key, asked, facts)
-        broken = "fail" if rule.severity == "error" else "warn"
+        broken = "error" if asked.unasked else "fail" if rule.severity == "error" else "warn"
         return Result(
             rule=rule.name,
-            column=", ".join(rule.columns),
+            column=rule.label,
             status=broken if finding.broken else "pass",
             severity=rule.severity,
             declared=rule.declared,
@@ -186,6 +208,8 @@ class _Run:
 
     def _finding(self, key: int, asked: _Asked, facts: Facts) -> Finding:
         rule = asked.rule
+        if asked.unasked:
+            return unasked(asked.unasked)
         if asked.absent is not None:
             return missing(asked.absent, self.opened.kinds, facts.rows)
         if asked.wrong:
@@ -216,7 +240,11 @@ class _Run:
         return self._rows(query, push=self._without_nan(asked.rule))[0]["failing"]
 
     def _without_nan(self, rule: Rule) -> bool:
-        return all(self.opened.types.get(name) not in FLOATS for name in rule.columns)
+        return (
+            bool(rule.columns)
+            and not rule.where
+            and all(self.opened.types.get(name) not in FLOATS for name in rule.columns)
+        )
 
     def _worst(self, asked: _Asked) -> tuple[WorstRow, ...]:
         if asked.absent is not None:
@@ -239,3 +267,9 @@ class _Run:
             return self.connection.sql(query).to_arrow_table().to_pylist()
         finally:
             self.connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}, {_OFF_FOR_NAN}'")
+
+
+def _said(error: duckdb.Error) -> str:
+    """What the engine says, in one line: without the name of the error and the picture of the query."""
+    said = str(error).partition("LINE 1:")[0].replace("Candidate bindings:", "there are")
+    return " ".join(said.partition("Error: ")[2].split()) or type(error).__name__

@@ -43,8 +43,11 @@ class Facts:
         )
 
 
-def scan(names: Iterable[str], kinds: Mapping[str, Kind], at_fault: Mapping[int, str]) -> str:
-    """The SELECT for the facts of these columns, and for the count of rows at fault by each of these conditions."""
+def scan(names: Iterable[str], kinds: Mapping[str, Kind], at_fault: Mapping[int, str], where: str) -> str:
+    """The SELECT for the facts of these columns, and for the count of rows at fault by each of these conditions.
+
+    With `where` it is about the rows that this condition chooses.
+    """
     wanted = ["count(*) AS rows"]
     for name in names:
         column = quoted(name)
@@ -54,7 +57,7 @@ def scan(names: Iterable[str], kinds: Mapping[str, Kind], at_fault: Mapping[int,
             shown = {end: f"epoch_us({sql})" if kinds[name] == "time" else sql for end, sql in ends.items()}
             wanted += [f"{sql} AS {quoted(f'{end}.{name}')}" for end, sql in shown.items()]
     wanted += [f"count(*) FILTER (WHERE {when}) AS {quoted(f'failing.{key}')}" for key, when in at_fault.items()]
-    return f"SELECT {', '.join(wanted)} FROM {VIEW}"
+    return f"SELECT {', '.join(wanted)} FROM {VIEW} WHERE {where or 'true'}"
 
 
 def scanned(row: Mapping[str, Any], names: Iterable[str], keys: Iterable[int]) -> Facts:

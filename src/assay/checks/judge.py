@@ -1,12 +1,12 @@
 """Whether a rule is broken, and the words for it, from the numbers that were measured. No I/O."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from assay.checks.breaks import AHEAD, kinds_for
-from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Rows, Rule, Unique
+from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Rows, Rule, Sql, Unique
 from assay.checks.target import Kind
 from assay.checks.words import age, among, cell, moment, number, share
 from assay.errors import near_miss
@@ -54,7 +54,23 @@ def mistyped(rule: Rule, kind: Kind, unread: int, total: int) -> Finding:
 
 
 def judge(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
-    """The finding of a rule that could be measured."""
+    """The finding of a rule that could be measured, over the `total` rows that it is about."""
+    found = _judged(rule, numbers, total, now)
+    if rule.tolerance and found.broken and found.failing:
+        part = found.failing / total
+        allowed = f"at most {share(rule.tolerance)} allowed"
+        if part <= rule.tolerance:
+            return Finding(False, f"{_of(found.failing, total)} at fault, {allowed}", failing=found.failing)
+        found = replace(found, message=f"{found.message}   {share(part, rule.tolerance)}, {allowed}")
+    return replace(found, message=f"{found.message}   where {rule.where}") if rule.where else found
+
+
+def unasked(why: str) -> Finding:
+    """The finding of a rule whose condition does not run."""
+    return Finding(True, "not known", f"can't be asked: {why}")
+
+
+def _judged(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
     match rule:
         case Rows():
             broken = not (rule.min or 0) <= total <= (total if rule.max is None else rule.max)
@@ -75,6 +91,9 @@ def judge(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
             return _unique(rule, numbers, total)
         case Fresh():
             return _fresh(rule, numbers, total, now)
+        case Sql():
+            failing = numbers["failing"]
+            return Finding(failing > 0, "true of every row", f"{_of(failing, total)} break {rule.predicate}", failing)
         case _:
             raise TypeError(rule)
 

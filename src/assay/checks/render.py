@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 wrap = partial(_wrap, break_on_hyphens=False)
 _INDENT = " " * 6
-_STYLES = {"FAIL": "bold red", "WARN": "bold yellow"}
+_STYLES = {"ERROR": "bold red", "FAIL": "bold red", "WARN": "bold yellow"}
 _NAME = 24
 
 
@@ -23,21 +23,26 @@ def render(report: Report, console: "Console") -> None:
 
     for line in lines(report, width=min(console.width, 100)):
         text = Text(line)
-        if style := _STYLES.get(line[:4]):
-            text.stylize(style, 0, 4)
+        if style := _STYLES.get(line[:5].rstrip()):
+            text.stylize(style, 0, 5)
         console.print(text, soft_wrap=True)
 
 
 def lines(report: Report, width: int = 100) -> list[str]:
     """The report as lines of text: failures first, beneath each its worst rows; what passed is only counted."""
-    shown = distinct([*report.having("fail"), *report.having("warn")])
+    shown = distinct([*report.having("error"), *report.having("fail"), *report.having("warn")])
     name_width = min(max((len(_name(result)) for result in shown), default=0), _NAME)
     found = [line for result in shown for line in _broken(result, name_width, width, name_file=report.files > 1)]
     return [*_head(report, width), *found, *wrap(report.advice, width)]
 
 
 def _head(report: Report, width: int) -> list[str]:
-    words: tuple[tuple[Status, str], ...] = (("fail", "failed"), ("warn", "warned"), ("pass", "passed"))
+    words: tuple[tuple[Status, str], ...] = (
+        ("error", "not asked"),
+        ("fail", "failed"),
+        ("warn", "warned"),
+        ("pass", "passed"),
+    )
     counts = [(len(report.having(status)), word) for status, word in words]
     checks = _many(len(report.results), "check")
     verdict = (
@@ -57,7 +62,7 @@ def _name(result: Result) -> str:
 
 
 def _broken(result: Result, name_width: int, width: int, *, name_file: bool) -> Iterator[str]:
-    line = f"{result.status.upper()}  {_name(result):<{name_width}}   {result.message}"
+    line = f"{result.status.upper():<5} {_name(result):<{name_width}}   {result.message}"
     yield from wrap(line, width, subsequent_indent=_INDENT)
     # Of missing values no row is worse than another: one shows what such rows look like.
     shown = result.worst[:1] if result.rule == "nulls" else result.worst

@@ -10,7 +10,7 @@ from assay.checks.words import cell
 from assay.contract.fields import Severity
 from assay.errors import Refused, first_few
 
-Status = Literal["pass", "warn", "fail"]
+Status = Literal["pass", "warn", "fail", "error"]
 
 
 class WorstRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,11 +32,11 @@ class WorstRow(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule found."""
 
-    #: rows, type, nulls, between, isin, unique or fresh.
+    #: rows, type, nulls, between, isin, unique, fresh or sql.
     rule: str
     #: The column, or several parted by commas; empty for a rule about the whole table.
     column: str
-    #: A broken rule of severity "warn" only warns.
+    #: A broken rule of severity "warn" only warns; "error" is a rule that could not be asked.
     status: Status
     severity: Severity
     #: Where a contract declares the rule, like "Weather.wind_speed"; empty when it was declared by hand.
@@ -69,8 +69,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """True when a rule of severity "error" is broken."""
-        return bool(self.having("fail"))
+        """True when a rule of severity "error" is broken, or any could not be asked."""
+        return bool(self.having("fail") or self.having("error"))
 
     @property
     def warned(self) -> bool:
@@ -103,8 +103,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def raise_for_failure(self) -> None:
         """Raise `Refused` when a rule of severity "error" is broken, with the rules and their worst row."""
         if self.failed:
-            broken = distinct(self.having("fail"))
-            what = f"{self.target}: {len(self.having('fail'))} of {len(self.results)} checks failed"
+            broken = distinct([*self.having("error"), *self.having("fail")])
+            what = f"{self.target}: {len(self.having('fail')) + len(self.having('error'))} of {len(self.results)} checks failed"
             failures = (_failure(result, name_file=self.files > 1) for result in broken)
             raise Refused(what, *first_few(failures, len(broken)), do=self.advice)
 

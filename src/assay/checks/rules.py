@@ -13,7 +13,7 @@ from assay.contract.fields import Severity
 from assay.contract.record import event_time_field, key_field
 from assay.errors import BadInput, first_few
 
-__all__ = ["Checks", "col", "fresh", "from_contract", "rows", "unique"]
+__all__ = ["Checks", "col", "fresh", "from_contract", "rows", "sql", "unique"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,10 @@ class Rule:
     severity: Severity = "error"
     #: The contract's field it comes from, like "Weather.wind_speed"; empty when it was declared by hand.
     declared: str = ""
+    #: An SQL condition on the rows that it is about, as in "origin = 'EWR'"; empty for all.
+    where: str = ""
+    #: The share of those rows, 0 to 1, that may break it.
+    tolerance: float = 0.0
 
     @property
     def name(self) -> str:
@@ -33,6 +37,11 @@ class Rule:
     def columns(self) -> tuple[str, ...]:
         """The columns it reads."""
         return ()
+
+    @property
+    def label(self) -> str:
+        """What it is called in a report: its columns."""
+        return ", ".join(self.columns)
 
     @property
     def expected(self) -> str:
@@ -129,6 +138,22 @@ class Unique(Rule):
 
 
 @dataclass(frozen=True)
+class Sql(Rule):
+    """An SQL predicate that no row makes false; where it is null nothing is said."""
+
+    predicate: str
+    title: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.title
+
+    @property
+    def expected(self) -> str:
+        return self.predicate
+
+
+@dataclass(frozen=True)
 class Fresh(ColumnRule):
     """The newest time is at most `within` old, and none lies in the future."""
 
@@ -152,26 +177,32 @@ class Column:
         high: float | None = None,
         *,
         unit: str | None = None,
+        where: str = "",
+        tolerance: float = 0.0,
         severity: Severity = "error",
     ) -> "Column":
         """Its numbers lie in `low` to `high`, both ends allowed. Raises `BadInput` for an empty range."""
         _range(low, high, unit=unit)
-        return self._with(Between(self.name, low, high, unit, severity=severity))
+        return self._with(
+            Between(self.name, low, high, unit, where=where, tolerance=_share(tolerance), severity=severity)
+        )
 
-    def nulls(self, *, max: float = 0.0, severity: Severity = "error") -> "Column":  # noqa: A002
+    def nulls(self, *, max: float = 0.0, where: str = "", severity: Severity = "error") -> "Column":  # noqa: A002
         """At most this share of its values, 0 to 1, is missing. Raises `BadInput` outside of that."""
         _nulls(max=max)
-        return self._with(Nulls(self.name, max, severity=severity))
+        return self._with(Nulls(self.name, max, where=where, severity=severity))
 
-    def isin(self, *values: str | int, severity: Severity = "error") -> "Column":
+    def isin(
+        self, *values: str | int, where: str = "", tolerance: float = 0.0, severity: Severity = "error"
+    ) -> "Column":
         """Its values are among these. Raises `BadInput` for none, and for texts mixed with numbers."""
         if len({isinstance(value, str) for value in values}) != 1:
             raise BadInput(f'col("{self.name}").isin() takes texts or whole numbers', do='Write isin("EWR", "JFK").')
-        return self._with(IsIn(self.name, values, severity=severity))
+        return self._with(IsIn(self.name, values, where=where, tolerance=_share(tolerance), severity=severity))
 
-    def unique(self, *, severity: Severity = "error") -> "Column":
+    def unique(self, *, where: str = "", tolerance: float = 0.0, severity: Severity = "error") -> "Column":
         """No two rows share a value."""
-        return self._with(Unique((self.name,), severity=severity))
+        return self._with(unique(self.name, where=where, tolerance=tolerance, severity=severity))
 
     def _with(self, rule: Rule) -> "Column":
         return replace(self, rules=(*self.rules, rule))
@@ -202,10 +233,16 @@ class Checks:
         return f"Checks({', '.join(map(repr, self.rules))})"
 
 
-def rows(*, min: int | None = None, max: int | None = None, severity: Severity = "error") -> Rows:  # noqa: A002
+def rows(
+    *,
+    min: int | None = None,  # noqa: A002
+    max: int | None = None,  # noqa: A002
+    where: str = "",
+    severity: Severity = "error",
+) -> Rows:
     """The table has at least `min` and at most `max` rows. Raises `BadInput` when neither is given, or none fits."""
     _range(min, max)
-    return Rows(min, max, severity=severity)
+    return Rows(min, max, where=where, severity=severity)
 
 
 def col(name: str) -> Column:
@@ -213,16 +250,34 @@ def col(name: str) -> Column:
     return Column(name)
 
 
-def unique(*columns: str, severity: Severity = "error") -> Unique:
+def unique(*columns: str, where: str = "", tolerance: float = 0.0, severity: Severity = "error") -> Unique:
     """No two rows have the same values in `columns`. Raises `BadInput` when none is named."""
     if not columns:
         raise BadInput("unique() needs a column", do='Write unique("flight") or unique("origin", "hour").')
-    return Unique(columns, severity=severity)
+    return Unique(columns, where=where, tolerance=_share(tolerance), severity=severity)
 
 
-def fresh(column: str, *, within: str | timedelta, severity: Severity = "error") -> Fresh:
+def fresh(column: str, *, within: str | timedelta, where: str = "", severity: Severity = "error") -> Fresh:
     """The newest time in `column` is at most `within` old, like "26h". Raises `BadInput` for no length of time."""
-    return Fresh(column, times.duration(within), severity=severity)
+    return Fresh(column, times.duration(within), where=where, severity=severity)
+
+
+def sql(
+    predicate: str, *, title: str = "", where: str = "", tolerance: float = 0.0, severity: Severity = "error"
+) -> Sql:
+    """No row makes `predicate`, an SQL condition in the dialect of DuckDB, false: `sql("arrival >= departure")`.
+
+    `title` is what a report calls it. Raises `BadInput` when there is none.
+    """
+    if not predicate.strip():
+        raise BadInput("sql() needs a condition", do='Write sql("arrival >= departure").')
+    return Sql(predicate, title, where=where, tolerance=_share(tolerance), severity=severity)
+
+
+def _share(tolerance: float) -> float:
+    if not 0 <= tolerance <= 1:
+        raise BadInput(f"tolerance={tolerance} is not a share", do="Give a number from 0 to 1, like 0.001.")
+    return tolerance
 
 
 def from_contract(record: type[Record]) -> Checks:

@@ -1,5 +1,6 @@
 """The queries that show what is wrong, asked only where a rule is broken. No I/O."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from assay.checks.breaks import Breaks
@@ -30,13 +31,15 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
     `context` are the columns by which a person knows a row; the first three of the table when there are none.
     """
     known = [name for name in context if name in kinds] or list(kinds)[:3]
-    shown = [*(name for name in known if name not in rule.columns), *rule.columns]
+    about = rule.columns or [name for name in kinds if re.search(rf"\b{re.escape(name)}\b", breaks.when)]
+    shown = [*(name for name in known if name not in about), *about]
     picked = ", ".join([_PLACE, *(_readable(name, kinds[name]) for name in shown if name in kinds)])
     if isinstance(rule, Unique):
         keys = ", ".join(map(quoted, rule.over))
         most = f"{_repeated(rule)} ORDER BY n DESC, {keys} LIMIT {SHOWN}"
         return (
-            f"SELECT {picked} FROM {VIEW} JOIN ({most}) USING ({keys}) ORDER BY n DESC, {keys}, {_PLACE} LIMIT {SHOWN}"
+            f"SELECT {picked} FROM {VIEW} JOIN ({most}) USING ({keys}) WHERE {rule.where or 'true'} "
+            f"ORDER BY n DESC, {keys}, {_PLACE} LIMIT {SHOWN}"
         )
     if not breaks.when:
         return ""
@@ -46,7 +49,7 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
 
 def _repeated(rule: Unique) -> str:
     keys = [quoted(name) for name in rule.over]
-    there = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    there = " AND ".join([f"({rule.where})"] * bool(rule.where) + [f"{key} IS NOT NULL" for key in keys])
     return f"SELECT {', '.join(keys)}, count(*) AS n FROM {VIEW} WHERE {there} GROUP BY ALL HAVING n > 1"
 
 

@@ -17,7 +17,7 @@ def check(store: Store, target: str, reference: str, fresh: str | None, now: str
 
     \b
     Example: assay check data/weather --contract flights:Weather
-    Exit code 1 when a check fails; warnings alone are good.
+    Exit code 1 when a check fails, 3 when one could not be asked; warnings alone are good.
     """
     from assay.checks import check as run_check
     from assay.checks import render
@@ -27,7 +27,7 @@ def check(store: Store, target: str, reference: str, fresh: str | None, now: str
         print_json(report)
     else:
         render(report, console())
-    return 1 if report.failed else 0
+    return 3 if report.having("error") else 1 if report.failed else 0
 
 
 def find_contract(store: Store, reference: str) -> type:
