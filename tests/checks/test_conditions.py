@@ -93,7 +93,12 @@ def test_a_predicate_of_ones_own_shows_the_rows_that_break_it() -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    [sql("arived >= began"), sql("arrived >="), sql("CAST(city AS INT) > 1"), col("began").between(0, where="citty = 1")],
+    [
+        sql("arived >= began"),
+        sql("arrived >="),
+        sql("CAST(city AS INT) > 1"),
+        col("began").between(0, where="citty = 1"),
+    ],
     ids=["an unknown column", "no SQL", "a value that can't be cast", "an unknown column in a condition"],
 )
 def test_a_rule_that_can_t_be_asked_is_an_error_and_the_others_are_asked(rule: object) -> None:
