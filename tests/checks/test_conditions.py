@@ -122,3 +122,30 @@ def test_a_rule_that_can_t_be_asked_is_an_error_and_the_others_are_asked(rule: o
 def test_declarations_that_make_no_sense_are_refused(declare, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         declare()
+
+
+@pytest.fixture
+def cities(tmp_path):
+    pq.write_table(pa.table({"name": ["north", "east", None], "number": [1, 2, 3]}), tmp_path / "cities.parquet")
+    (tmp_path / "cities.csv").write_text("name,number\nnorth,1\neast,2\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", ["cities.parquet", "cities.csv"])
+def test_values_that_the_other_table_lacks_are_named(cities, file: str) -> None:
+    found = result(col("city").refers(cities / file, "name"))
+    assert (found.rule, found.status, found.failing) == ("refers", "fail", 2)
+    assert found.message == f"2 of 4 rows not in name of {cities / file}   south × 2"
+    assert [row.values["city"] for row in found.worst] == ["south", "south"]
+    assert result(col("city").refers(cities / file, "name", where="began < 4 AND trip = 'a'")).status == "pass"
+
+
+def test_a_reference_that_can_t_be_followed(cities) -> None:
+    kinds = result(col("city").refers(cities / "cities.parquet", "number"))
+    assert (kinds.status, kinds.failing) == ("fail", 4)
+    assert "holds text, number of " in kinds.message
+    lacking = result(col("city").refers(cities / "cities.parquet", "nam"))
+    assert lacking.status == "error"
+    assert "has no column nam (did you mean name?)" in lacking.message
+    absent = result(col("city").refers(cities / "towns.parquet", "name"))
+    assert (absent.status, "towns.parquet does not exist" in absent.message) == ("error", True)

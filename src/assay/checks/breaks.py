@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Rule, Sql
-from assay.checks.target import Kind
+from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rule, Sql
+from assay.checks.target import Kind, other
 from assay.checks.words import moment
 from assay.contract import Field
 from assay.contract.formats.sql import literal, quoted
@@ -72,6 +72,9 @@ def _breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
             return Breaks(f"{column} NOT IN ({', '.join(map(literal, rule.values))})")
         case Fresh():
             return Breaks(f"{column} > TIMESTAMPTZ {literal(moment(now + AHEAD))}", f"{column} DESC")
+        case Refers():
+            key = quoted(rule.key)
+            return Breaks(f"{column} NOT IN (SELECT {key} FROM {other(rule.to)} WHERE {key} IS NOT NULL)")
         case Sql():
             return Breaks(f"NOT ({rule.predicate})")
         case _:

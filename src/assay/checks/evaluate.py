@@ -13,15 +13,15 @@ from assay.checks import files, plan, worst
 from assay.checks.breaks import Breaks, breaks, kinds_for, misfits
 from assay.checks.facts import Facts, scan, scanned
 from assay.checks.footers import read_footers
-from assay.checks.judge import Finding, judge, missing, mistyped, unasked
+from assay.checks.judge import Finding, judge, missing, mistyped, unasked, unlike
 from assay.checks.report import Report, Result, WorstRow
-from assay.checks.rules import Checks, Column, ColumnRule, HasType, IsIn, Rule, Sql, Unique, from_contract
+from assay.checks.rules import Checks, Column, ColumnRule, HasType, IsIn, Refers, Rule, Sql, Unique, from_contract
 from assay.checks.rules import fresh as fresh_rule
-from assay.checks.target import FILE, FLOATS, RAW, ROW, VIEW, Kind, Opened, Target, open_target, reading
+from assay.checks.target import FILE, FLOATS, RAW, ROW, VIEW, Kind, Opened, Target, open_other, open_target, reading
 from assay.checks.words import plain
 from assay.contract import Record
 from assay.contract.formats.sql import quoted
-from assay.errors import BadInput
+from assay.errors import AssayError, BadInput, near_miss
 from assay.store.duck import connect
 
 #: A Parquet footer's statistics leave NaN out, and by them DuckDB takes isnan(x) to be false without reading x, and
@@ -89,8 +89,10 @@ class _Asked:
     #: Why it can't be measured, if so.
     absent: str | None = None
     wrong: Kind | None = None
-    #: What the engine says of its condition.
+    #: What the engine says of its condition, or what is wrong with the table it refers to.
     unasked: str | None = None
+    #: The kind of the column it refers to, when it is another.
+    unlike: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,8 @@ class _Run:
             return _Asked(rule, Breaks(), absent=absent)
         if not isinstance(rule, ColumnRule):
             return _Asked(rule, breaks(rule, None, self.now))
+        if isinstance(rule, Refers):
+            return self._refer(rule)
         wrong = self._wrong(rule)
         if wrong and rule.column in empty:
             return _Asked(rule, Breaks())
@@ -176,6 +180,20 @@ class _Run:
             reads = misfits(rule.field, quoted(rule.column), wrong) if isinstance(rule, HasType) else Breaks()
             return _Asked(rule, reads, wrong=wrong)
         return _Asked(rule, breaks(rule, self.opened.kinds[rule.column], self.now))
+
+    def _refer(self, rule: Refers) -> _Asked:
+        try:
+            kinds = open_other(self.connection, rule.to)
+        except AssayError as error:
+            return _Asked(rule, Breaks(), unasked=error.what)
+        if rule.key not in kinds:
+            hint = near_miss(rule.key, kinds)
+            return _Asked(
+                rule, Breaks(), unasked=f"{rule.to} has no column {rule.key}" + (f" ({hint})" if hint else "")
+            )
+        kind, known = self.opened.kinds[rule.column], kinds[rule.key]
+        alike = {kind, known} <= {"number", "whole"} or kind == known
+        return _Asked(rule, breaks(rule, kind, self.now)) if alike else _Asked(rule, Breaks(), unlike=known)
 
     def _does_not_run(self, rule: Rule) -> str | None:
         """What the engine says of the rule's own SQL, run over every row, when it can't run it."""
@@ -212,6 +230,8 @@ class _Run:
             return unasked(asked.unasked)
         if asked.absent is not None:
             return missing(asked.absent, self.opened.kinds, facts.rows)
+        if asked.unlike and isinstance(rule, Refers):
+            return unlike(self.opened.kinds[rule.column], rule, asked.unlike, facts.rows)
         if asked.wrong:
             return mistyped(rule, asked.wrong, self._failing(asked), facts.rows)
         return judge(rule, self._numbers(key, asked, facts), facts.rows, self.now)
@@ -227,7 +247,7 @@ class _Run:
             return told
         counted = facts.failing.get(key)
         numbers = {**plan.ends(rule, facts), "failing": self._failing(asked) if counted is None else counted}
-        if isinstance(rule, IsIn) and numbers["failing"]:
+        if isinstance(rule, IsIn | Refers) and numbers["failing"]:
             found = self._rows(worst.unknown(rule, asked.breaks.when), push=self._without_nan(rule))
             unknown = [(row["value"], row["n"]) for row in found]
             return {**numbers, "unknown": unknown, "unknowns": found[0]["unknowns"]}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from assay.checks.breaks import AHEAD, kinds_for
-from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Rows, Rule, Sql, Unique
+from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
 from assay.checks.target import Kind
 from assay.checks.words import age, among, cell, moment, number, share
 from assay.errors import near_miss
@@ -65,6 +65,11 @@ def judge(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
     return replace(found, message=f"{found.message}   where {rule.where}") if rule.where else found
 
 
+def unlike(kind: Kind, rule: Refers, other: Kind, total: int) -> Finding:
+    """The finding of a reference from one kind of values to another."""
+    return Finding(True, _HOLDS[kind], f"holds {_HOLDS[kind]}, {rule.key} of {rule.to} {_HOLDS[other]}", total)
+
+
 def unasked(why: str) -> Finding:
     """The finding of a rule whose condition does not run."""
     return Finding(True, "not known", f"can't be asked: {why}")
@@ -86,7 +91,9 @@ def _judged(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
         case Between():
             return _between(rule, numbers, total)
         case IsIn():
-            return _isin(rule, numbers, total)
+            return _known(rule, [str(value) for value in rule.values], numbers, total)
+        case Refers():
+            return _known(rule, [], numbers, total)
         case Unique():
             return _unique(rule, numbers, total)
         case Fresh():
@@ -121,11 +128,10 @@ def _between(rule: Between, numbers: Numbers, total: int) -> Finding:
     return Finding(failing > 0, among(low, high, rule.unit), message, failing)
 
 
-def _isin(rule: IsIn, numbers: Numbers, total: int) -> Finding:
+def _known(rule: IsIn | Refers, known: list[str], numbers: Numbers, total: int) -> Finding:
     failing = numbers.get("failing", 0)
     if not failing:
         return Finding(False, "only known values")
-    known = [str(value) for value in rule.values]
     hints = [(value, count, near_miss(str(value), known)) for value, count in numbers["unknown"]]
     texts = [f"{cell(value)} × {number(count)}" + (f" ({hint})" if hint else "") for value, count, hint in hints]
     more = numbers["unknowns"] - len(texts)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from os import PathLike, fspath
 
 from assay import times
 from assay.checks.words import age, among, share
@@ -123,6 +124,18 @@ class IsIn(ColumnRule):
 
 
 @dataclass(frozen=True)
+class Refers(ColumnRule):
+    """The values that another table holds in a column; missing values are left to `Nulls`."""
+
+    to: str
+    key: str
+
+    @property
+    def expected(self) -> str:
+        return f"in {self.key} of {self.to}"
+
+
+@dataclass(frozen=True)
 class Unique(Rule):
     """No two rows have the same values in these columns; rows where one is missing are left to `Nulls`."""
 
@@ -199,6 +212,22 @@ class Column:
         if len({isinstance(value, str) for value in values}) != 1:
             raise BadInput(f'col("{self.name}").isin() takes texts or whole numbers', do='Write isin("EWR", "JFK").')
         return self._with(IsIn(self.name, values, where=where, tolerance=_share(tolerance), severity=severity))
+
+    def refers(
+        self,
+        to: str | PathLike[str],
+        column: str = "",
+        *,
+        where: str = "",
+        tolerance: float = 0.0,
+        severity: Severity = "error",
+    ) -> "Column":
+        """Its values stand in a column of the table `to`, of the same name when none is given: a foreign key."""
+        return self._with(
+            Refers(
+                self.name, fspath(to), column or self.name, where=where, tolerance=_share(tolerance), severity=severity
+            )
+        )
 
     def unique(self, *, where: str = "", tolerance: float = 0.0, severity: Severity = "error") -> "Column":
         """No two rows share a value."""

@@ -57,6 +57,11 @@ class LazyFrame(Protocol):
         ...
 
 
+def other(name: str) -> str:
+    """The view over another table, to which references are looked up."""
+    return quoted(f"other:{name}")
+
+
 Target = str | os.PathLike[str] | ArrowFrame | LazyFrame
 
 
@@ -91,6 +96,15 @@ def open_target(connection: duckdb.DuckDBPyConnection, target: Target, texts: Se
         types = _parquet(connection, found, texts) if kind == "parquet" else _csv(connection, name, found, texts)
     large = kind == "parquet" and sum(file.stat().st_size for file in found) >= LARGE_BYTES * len(found)
     return Opened(name, types, found, frozenset(types) - _hive(found) if large else frozenset())
+
+
+def open_other(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, Kind]:
+    """Make the view over the files of another table; its columns and their kinds. Raises as `open_target` does."""
+    kind, found = files.find(name)
+    with reading(name):
+        source = f"read_{kind}({_options(found, [])})"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {other(name)} AS SELECT * FROM {source}")
+        return {column: _kind(type_name) for column, type_name in _types(connection, source).items()}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from assay.checks.breaks import Breaks
-from assay.checks.rules import IsIn, Rule, Unique
+from assay.checks.rules import IsIn, Refers, Rule, Unique
 from assay.checks.target import FILE, ROW, VIEW, Kind
 from assay.contract.formats.sql import quoted
 from assay.errors import SHOWN
@@ -17,7 +17,7 @@ def duplicates(rule: Unique) -> str:
     return f"SELECT coalesce(sum(n), 0)::BIGINT AS failing, count(*) AS values FROM ({_repeated(rule)})"
 
 
-def unknown(rule: IsIn, when: str) -> str:
+def unknown(rule: IsIn | Refers, when: str) -> str:
     """The commonest values that are not known, and how many such values there are."""
     return (
         f"SELECT {quoted(rule.column)} AS value, count(*) AS n, count(*) OVER () AS unknowns FROM {VIEW} "
