@@ -146,3 +146,13 @@ def test_the_same_rows_give_the_same_interval_and_one_block_says_nothing() -> No
     assert first == second
     one = [scorer("auc", label, x, blocks * 0) for x in (a, b)]
     assert (paired_interval(*one, 1, level=0.9, resamples=10).low) == -inf
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 4])
+def test_of_a_few_days_nothing_can_be_said(blocks: int) -> None:
+    def growing(weights):
+        return weights @ np.arange(blocks, dtype=float)
+
+    interval = paired_interval(growing, lambda weights: growing(weights) * 0, blocks, level=0.9, resamples=200)
+    assert (interval.low, interval.high) == (-inf, inf)
+    assert compare(interval, 0.01) == "undecidable"

@@ -206,3 +206,14 @@ def test_json_knows_no_nan_and_times_are_sent_in_utc() -> None:
     assert to_json({"first": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))}) == (
         b'{"first":"0001-01-01T00:00:00+05:00"}'
     )
+
+
+def test_a_body_of_nothing_but_faults_gets_a_short_answer() -> None:
+    class Trip(Record):
+        miles: float
+        seats: int
+
+    with pytest.raises(Invalid) as refused:
+        Decoder(Trip).decode(b"[" + b",".join([b"{}"] * 20_000) + b"]")
+    assert len(refused.value.faults) == 100
+    assert refused.value.what == "the input breaks Trip in at least 100 places"

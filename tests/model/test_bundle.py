@@ -11,7 +11,7 @@ import pytest
 from assay import store
 from assay.contract import Columns
 from assay.errors import BadInput, Corrupt
-from assay.model import open_bundle
+from assay.model import open_bundle, train
 from assay.model.bundle import pack_bundle
 from assay.model.code import load
 from assay.model.estimator import load as load_estimator
@@ -149,3 +149,11 @@ def test_opening_a_bundle_unpickles_nothing(home: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", watched], cwd=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_module_imported_while_features_are_computed_is_refused_by_training(project, opened, trips, source) -> None:
+    late = source.replace("    return {", "    from late import twice\n    return {'twice': twice(d.miles), ", 1)
+    module = project(trips=late, late="def twice(x):\n    return 2 * x\n")
+    with pytest.raises(BadInput, match="imports late when it is called"):
+        train(module.model, trips)
+    assert "late" in sys.modules  # what was hidden is back

@@ -137,3 +137,20 @@ def test_what_cannot_be_kept_is_refused_by_the_name_of_its_step(project: Path) -
     refused = assay(project, "run", "flow:p", "--asof", "2013-01-01")
     assert refused.returncode == 2
     assert "step big returned a builtins.object, which can't be kept" in refused.stderr
+
+
+def test_a_run_that_another_process_works_on_is_refused(project: Path) -> None:
+    (project / "slow.py").write_text(
+        "import time\nimport assay\n\n@assay.step\ndef wait():\n    open('begun', 'a').write('x')\n    time.sleep(3)\n"
+        "\n@assay.pipeline()\ndef p(asof):\n    wait()\n"
+    )
+    command = [sys.executable, "-m", "assay", "run", "slow:p", "--asof", "2013-01-01"]
+    with subprocess.Popen(command, cwd=project) as first:
+        while not (project / "begun").exists():
+            assert first.poll() is None
+        second = assay(project, "run", "slow:p", "--asof", "2013-01-01")
+        assert second.returncode == 2
+        assert "p@2013-01-01T00:00Z is running in another process" in second.stderr
+        assert first.wait() == 0
+    assert (project / "begun").read_text() == "x"
+    assert "finished already" in assay(project, "run", "slow:p", "--asof", "2013-01-01").stdout

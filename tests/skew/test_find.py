@@ -6,6 +6,7 @@ from assay.contract.columns import TEXT
 from assay.skew import SkewReport
 from assay.skew.faults import Evidence, name_shapes
 from assay.skew.find import _same_key
+from assay.skew.world import psi
 
 
 def hours(*counts: int) -> np.ndarray:
@@ -29,3 +30,18 @@ def test_a_report_without_a_row_to_compare_does_not_claim_equal_inputs(table: st
 def test_numbers_near_the_largest_are_looked_at_without_a_warning() -> None:
     expected = np.array([1e308, 1e306, 1e-308, 3.0])
     name_shapes(Evidence("x", expected, expected[::-1].copy(), "mi"))
+
+
+def test_a_flag_that_became_common_has_a_large_psi_and_one_that_did_not_has_none() -> None:
+    random = np.random.default_rng(1)
+    rare, common, again = (np.where(random.random(5_000) < share, 1.0, 0.0) for share in (0.03, 0.6, 0.03))
+    value, noise = psi(rare, common)
+    assert value > 1 > noise
+    value, noise = psi(rare, again)
+    assert value < noise
+
+
+def test_spaces_are_not_called_case() -> None:
+    expected = np.array([" EWR", " JFK", " LGA"], TEXT)
+    (shape,) = name_shapes(Evidence("origin", expected, np.array(["EWR", "JFK", "LGA"], TEXT)))
+    assert shape.sentence.startswith("only spaces differ")

@@ -10,6 +10,7 @@ from assay.errors import BadInput, Refused
 from assay.model import Candidate
 from assay.store import Store, current
 from assay.track import ModelVersion, alias, champion, find_version, register, set_alias
+from assay.track.runs import storable
 from assay.track.versions import CHAMPION
 
 log = logging.getLogger(__name__)
@@ -60,11 +61,16 @@ def _need_blessing(store: Store, candidate: Candidate) -> ledger.Entry:
 
 
 def _refuse_stale(move: ledger.Entry | None, verdict: ledger.Entry, candidate: Candidate) -> None:
-    if move and move.id > verdict.id:
+    if move is None:
+        return
+    comparison = verdict.decoded()["comparison"]
+    beside = comparison["incumbent"] if comparison else "no incumbent"
+    # The champion may have changed while the verdict was made, and a champion of before may be champion again.
+    if move.id > verdict.id or beside != f"{candidate.model}/{move.decoded()['version']}":
         raise Refused(
             f"{candidate.model} from run {candidate.run_id} was judged before the champion changed",
-            f"judged {verdict.at:%Y-%m-%dT%H:%M:%SZ}; version {move.decoded()['version']} was {move.kind} "
-            f"{move.at:%Y-%m-%dT%H:%M:%SZ}",
+            f"judged {verdict.at:%Y-%m-%dT%H:%M:%SZ} beside {beside}; "
+            f"version {move.decoded()['version']} was {move.kind} {move.at:%Y-%m-%dT%H:%M:%SZ}",
             do="Judge it again with assay.bless, beside the champion of now.",
         )
 
@@ -82,7 +88,7 @@ def rollback(store: Store, model: str, *, to: int | None = None, reason: str = "
     store.artifacts.get(target.bundle)
     with store.database.begin() as connection:
         set_alias(connection, model, CHAMPION, target.version)
-        body = {"version": target.version, "previous": present.version, "reason": reason}
+        body = {"version": target.version, "previous": present.version, "reason": storable(reason)}
         ledger.append(connection, model, "rolled back", target.bundle, body)
     log.warning("rolled %s back to version %s: %s", model, target.version, reason or "no reason given")
     return target

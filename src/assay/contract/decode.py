@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,6 +14,8 @@ from assay.errors import BadInput, first_few, near_miss
 
 R = TypeVar("R", bound=Record)
 LONGEST_VALUE = 120
+#: A body of nothing but faults must not become an answer a hundred times as long.
+MOST_FAULTS = 100
 #: What msgspec raises for bytes that are no JSON; RecursionError for a thousand brackets.
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NUMBER = [bytes([digit]) for digit in b"-0123456789"]
@@ -37,7 +40,8 @@ class Invalid(BadInput):
 
     def __init__(self, contract: str, faults: list[Fault]) -> None:
         self.faults = faults
-        what = f"the input breaks {contract} in {len(faults):,} place{'s' if len(faults) != 1 else ''}"
+        more = "at least " if len(faults) >= MOST_FAULTS else ""
+        what = f"the input breaks {contract} in {more}{len(faults):,} place{'s' if len(faults) != 1 else ''}"
         super().__init__(what, *first_few(map(str, faults), len(faults)))
 
 
@@ -72,7 +76,9 @@ class Decoder(Generic[R]):
 
 
 def list_faults(body: bytes, record: type[Record]) -> list[Fault]:
-    r"""Every fault of a JSON body against a contract, in the order of rows and fields; `BadInput` when it is no JSON.
+    r"""The faults of a JSON body against a contract, in the order of rows and fields; `BadInput` when it is no JSON.
+
+    After a hundred of them it stops.
 
     >>> class Trip(Record):
     ...     miles: float
@@ -83,9 +89,10 @@ def list_faults(body: bytes, record: type[Record]) -> list[Fault]:
     """
     try:
         if not _is_array(body):
-            return _row_faults(body, record, "$")
+            return _row_faults(body, record, "$")[:MOST_FAULTS]
         rows = msgspec.json.decode(body, type=list[msgspec.Raw])
-        return [fault for i, row in enumerate(rows) for fault in _row_faults(bytes(row), record, f"$[{i}]")]
+        found = (fault for i, row in enumerate(rows) for fault in _row_faults(bytes(row), record, f"$[{i}]"))
+        return list(islice(found, MOST_FAULTS))
     except _NOT_JSON as error:
         raise _not_json(error) from None
 

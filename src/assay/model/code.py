@@ -4,7 +4,7 @@ import importlib
 import sys
 import sysconfig
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -93,6 +93,29 @@ def load(files: Mapping[str, bytes], folder: Path, module: str) -> ModuleType:
             raise BadInput(
                 f"the code of the model does not run: {type(error).__name__}: {error}", do=f"Look at {folder}."
             ) from error
+
+
+@contextmanager
+def hidden(files: Iterable[str]) -> Generator[None]:
+    """As in a server: modules of these files, named relative to their project, can't be imported, nor the loaded ones."""
+    names = list(files)
+    tops = {name.split("/")[0].removesuffix(".py") for name in names}
+    with _importing:
+        path = sys.path[:]
+        away = {name: module for name, module in list(sys.modules.items()) if name.split(".")[0] in tops}
+        for name in away:
+            del sys.modules[name]
+        sys.path[:] = [
+            folder
+            for folder in path
+            if _INSTALLED.intersection(Path(folder).parts) or not any((Path(folder) / name).is_file() for name in names)
+        ]
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            sys.path[:] = path
+            sys.modules.update(away)
 
 
 @contextmanager

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from assay import context
+from assay.contract import Columns
 from assay.contract.columns import Array
 from assay.contract.formats.arrow import columns, to_numpy
 from assay.errors import BadInput, first_few, near_miss
 from assay.model.bundle import Bundle, open_bundle, pack_bundle
-from assay.model.code import where_declared
+from assay.model.code import collect, hidden, where_declared
 from assay.model.estimator import save
 from assay.model.features import compute, encode, kinds, learn_categories, same_bits
 from assay.model.model import Model
@@ -68,11 +69,23 @@ def _fit(model: Model, rows: pa.Table, label: Array, run: Run, params: dict[str,
     )
     digest = run.log_artifact("bundle.tar", content)
     bundle = open_bundle(run.store, digest)
-    _refuse_other_code(model, features, bundle.features(inputs))
+    _refuse_other_code(model, features, _as_served(model, bundle, inputs))
     predicted = {model.output.name: bundle.predict(features)}
     log_training(run.store.home, bundle.layout, run.id, None, "train", inputs, features, predicted, label)
     log.info("trained %s on %s rows", model.name, len(rows))
     return digest
+
+
+def _as_served(model: Model, bundle: Bundle, inputs: Columns[Any]) -> dict[str, Array]:
+    """The features from the published code, in a process that has no other code of the project, as a server is."""
+    with hidden(collect(model)):
+        try:
+            return bundle.features(inputs)
+        except ModuleNotFoundError as error:
+            raise BadInput(
+                f"{model.name}: features() imports {error.name} when it is called, which a server can't",
+                do="Import it at the top of the file: what is published is the code that was loaded then.",
+            ) from error
 
 
 def _refuse_other_code(model: Model, trained: Mapping[str, Array], published: Mapping[str, Array]) -> None:

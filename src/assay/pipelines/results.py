@@ -92,7 +92,7 @@ def _arrow(table: pa.Table) -> bytes:
     """An Arrow file, which keeps every type as it is; Parquet has no seconds, for one."""
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as file:
-        file.write_table(table)
+        file.write_table(table.unify_dictionaries())  # the format has one dictionary a column
     return buffer.getvalue()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from assay.errors import AssayError, BadInput
+from assay.pipelines.alone import alone
 from assay.pipelines.journal import Journal, StepEvent
 from assay.pipelines.pipeline import Pipeline, find_pipeline
 from assay.pipelines.step import active
@@ -112,7 +113,10 @@ def _go(
     store: Store, pipeline: Pipeline, run_id: str, asof: datetime, parameters: dict[str, Any], watch: Watch
 ) -> Outcome:
     pipeline.arguments(asof, parameters)  # before anything is kept of a run that can't be
-    with start_run(store, pipeline.name, kind="pipeline", run_id=run_id, asof=asof) as tracked:
+    with (
+        alone(store.home, run_id),
+        start_run(store, pipeline.name, kind="pipeline", run_id=run_id, asof=asof) as tracked,
+    ):
         tracked.set_tags({REFERENCE: pipeline.reference})
         tracked.log_params(parameters)
         token = active.set(Journal(store, run_id, watch))

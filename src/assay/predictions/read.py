@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
+from sqlalchemy import JSON
 
 from assay.contract.formats.sql import literal, quoted
 from assay.errors import BadInput, Unavailable
@@ -111,8 +113,15 @@ def _add_view(connection: duckdb.DuckDBPyConnection, home: Home, name: str, live
 def _add_metadata(connection: duckdb.DuckDBPyConnection, store: Store, query: str) -> None:
     """The tables of the metadata database that the query names."""
     for table in metadata.sorted_tables:
-        if re.search(rf"\b{table.name}\b", query):
+        if re.search(rf"\b{table.name}\b", query, re.IGNORECASE):
+            as_text = {column.name for column in table.columns if isinstance(column.type, JSON)}
             with store.database.read() as reader:
-                rows: list[Any] = [dict(row) for row in reader.execute(table.select()).mappings()]
+                rows: list[Any] = [
+                    {
+                        name: msgspec.json.encode(value).decode() if name in as_text else value
+                        for name, value in row.items()
+                    }
+                    for row in reader.execute(table.select()).mappings()
+                ]
             empty = {column.name: [] for column in table.columns}
             connection.register(table.name, pa.Table.from_pylist(rows) if rows else pa.table(empty))

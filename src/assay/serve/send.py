@@ -19,7 +19,7 @@ from assay.store import Store
 from assay.times import duration, instant
 from assay.track import champion
 
-_FAULT = re.compile(r"(?P<column>\w+)(?P<sign>[*+=-])(?P<value>[^:]+)(:(?P<share>[\d.]+)%)?")
+_FAULT = re.compile(r"(?P<column>\w+)(?P<sign>[*+=-])(?P<value>[^:]+)(:(?P<share>\d+(\.\d+)?)%)?")
 
 
 class Sent(msgspec.Struct):
@@ -43,7 +43,16 @@ class Fault(msgspec.Struct, frozen=True):
     share: float
 
     def apply(self, row: dict[str, Any]) -> bool:
-        """Change the row; False when there is nothing to change."""
+        """Change the row; False when there is nothing to change. Raises `BadInput` for a value it does not fit."""
+        try:
+            return self._apply(row)
+        except (TypeError, ValueError, OverflowError):
+            raise BadInput(
+                f"{self.column}{self.sign}{self.value} does not fit {self.column}={row[self.column]!r}",
+                do="Write COLUMN*FACTOR or COLUMN+OFFSET of a number, COLUMN+5h of a time, COLUMN=VALUE of anything.",
+            ) from None
+
+    def _apply(self, row: dict[str, Any]) -> bool:
         old = row[self.column]
         if self.sign == "=":
             row[self.column] = _plain(self.value)

@@ -109,7 +109,7 @@ def spelling(evidence: Evidence) -> Shape | None:
     if mask.sum() < FEWEST:
         return None
     a, b = pairs[int(np.argmax(mask))]
-    what = "case differs" if a.lower() != a.strip().lower() or a.strip() != b.strip() else "spaces differ"
+    what = "spaces differ" if a.strip() == b.strip() else "case differs"
     return Shape("spelling", f"only {what}: {a!r} sent as {b!r}", spread(mask, evidence.present))
 
 

@@ -30,6 +30,8 @@ from assay.track import champion, find_version
 EXAMPLES = 5
 #: How far back a stale look-up is looked for.
 BACK = timedelta(days=8)
+#: What leaves room for the days before and after.
+_USABLE = (np.datetime64("0003-01-01", "us"), np.datetime64("9997-12-31", "us"))
 #: Too few rows, or less than a week of them, say nothing of a distribution.
 ENOUGH_ROWS, ENOUGH_TIME = 200, np.timedelta64(7, "D")
 
@@ -104,11 +106,12 @@ def find_skew(
         )
     search = _Search(served, tolerance)
     source = table or bundle.model.table
-    unknown = _compare_inputs(search, bundle.model.takes, source) if source else 0
-    numbers = served.column("model_version").unique().to_pylist()
+    numbers, unknown = served.column("model_version").unique().to_pylist(), 0
     for number in sorted(numbers):
-        version = open_bundle(store, find_version(store, model, number).bundle)
-        _compare_computed(search, version, np.flatnonzero(served.column("model_version").to_numpy() == number))
+        version = open_bundle(store, find_version(store, model, number).bundle)  # each with a contract of its own
+        rows = np.flatnonzero(served.column("model_version").to_numpy() == number)
+        unknown += _compare_inputs(search, version.model.takes, source, rows) if source else 0
+        _compare_computed(search, version, rows)
     return SkewReport(
         model=model,
         rows=len(served),
@@ -122,12 +125,12 @@ def find_skew(
     )
 
 
-def _compare_inputs(search: _Search, takes: type[Record], source: str) -> int:
-    """Compare the served inputs with the table's rows of the same key; returns how many rows have none there."""
+def _compare_inputs(search: _Search, takes: type[Record], source: str, of: Array) -> int:
+    """Compare the inputs of some served rows with the table's of the same key; returns how many have none there."""
     key, time = key_field(takes), need_event_time(takes)
     if key is None:
-        return len(search.served)
-    served = _inputs(search.served, takes)
+        return len(of)
+    served = _inputs(search.served.take(pa.array(of)), takes)
     warehouse = _warehouse(takes, source, served[time])
     found = _same_key(warehouse[key.name], warehouse[time], served[key.name], served[time])
     rows = np.flatnonzero(found >= 0)
@@ -141,7 +144,7 @@ def _compare_inputs(search: _Search, takes: type[Record], source: str) -> int:
             one.name,
             expected[one.name],
             compared[one.name],
-            rows,
+            of[rows],
             compared[key.name],
             unit=one.unit,
             history=_history(one.name, warehouse, expected, time, groups),
@@ -182,9 +185,12 @@ def _history(name: str, warehouse: Columns[Any], expected: Columns[Any], time: s
 def _warehouse(takes: type[Record], source: str, times: Array) -> Columns[Any]:
     """The table's rows around the served ones, with the days before, for stale look-ups.
 
-    A wrong clock moves event times by hours, so a day is read on both sides.
+    A wrong clock moves event times by hours, so a day is read on both sides. Times more than a year from the middle one
+    are left out: someone sends the year 1, or 9999, for "unknown".
     """
-    first, last = (moment.item() for moment in (times.min(), times.max()))
+    middle = np.clip(np.sort(times)[len(times) // 2], *_USABLE)
+    usable = np.append(times[np.abs(times - middle) <= np.timedelta64(366, "D")], middle)
+    first, last = (moment.item() for moment in (usable.min(), usable.max()))
     start, end = first.replace(tzinfo=UTC) - BACK, last.replace(tzinfo=UTC) + timedelta(days=1, seconds=1)
     return columns(read(source, takes, until=end, last=end - start), takes)
 
@@ -237,9 +243,12 @@ def _merged(findings: list[Finding]) -> list[Finding]:
 def _shifts(store: Store, bundle: Bundle, model: str, served: pa.Table) -> list[Shift]:
     """Features whose distribution among the served rows is not that of the champion's training rows."""
     version = champion(store, model)
+    served = served.filter(pa.array(served.column("model_version").to_numpy() == version.version))
     trained = read_rows(store.home, model, "trained", request_id=version.run_id)
+    if trained is None or len(trained) == 0 or len(served) < ENOUGH_ROWS:
+        return []
     times = _inputs(served, bundle.model.takes)[need_event_time(bundle.model.takes)]
-    if trained is None or len(trained) == 0 or len(served) < ENOUGH_ROWS or times.max() - times.min() < ENOUGH_TIME:
+    if times.max() - times.min() < ENOUGH_TIME:
         return []
     found: list[Shift] = []
     kinds: Mapping[str, str] = bundle.facts.features

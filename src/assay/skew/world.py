@@ -45,7 +45,8 @@ def _number_counts(expected: Array, served: Array) -> tuple[Array, Array]:
     a, b = expected[~np.isnan(expected)], served[~np.isnan(served)]
     if len(a) == 0:
         return np.zeros(1), np.array([float(len(b))])
-    edges = np.unique(np.quantile(a, np.linspace(0, 1, BINS + 1)[1:-1]))
+    edges, times = np.unique(np.quantile(a, np.linspace(0, 1, BINS + 1)[1:-1]), return_counts=True)
+    edges = np.union1d(edges, np.nextafter(edges[times > 1], np.inf))  # what most rows have gets a bin of its own
     counts = [np.bincount(np.searchsorted(edges, v, "right"), minlength=len(edges) + 1).astype(float) for v in (a, b)]
     return counts[0], counts[1]
 
