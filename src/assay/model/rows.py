@@ -4,11 +4,13 @@ from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import and_
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assay.contract import Record
+from assay.contract import Record, fields
+from assay.contract.formats.arrow import schema
 from assay.contract.record import need_event_time
 from assay.errors import BadInput, NotFound, Unavailable, near_miss
 from assay.store import current
@@ -32,21 +34,21 @@ def read(
     Raises `NotFound` when there is no such table, `BadInput` when it lacks the event time or has no time zone,
     `Unavailable` when a file can't be read.
     """
-    time = need_event_time(contract)
+    need_event_time(contract)
     end = instant(until) if until is not None else now() if last is not None else None
     start = end - duration(last) if end is not None and last is not None else None
     path = current().home.project / table
     if not path.exists():
         raise NotFound(f"there is no table {table} in {current().home.project}")
     try:
-        return _read(path, str(table), time, start, end)
+        return _read(path, str(table), contract, start, end)
     except (pa.ArrowInvalid, OSError) as error:
         raise Unavailable(
             f"{table} can't be read: {error}", do="Write the file again; it is no whole Parquet file."
         ) from None
 
 
-def _read(path: Path, table: str, time: str, start: datetime | None, end: datetime | None) -> pa.Table:
+def _read(path: Path, table: str, contract: type[Record], start: datetime | None, end: datetime | None) -> pa.Table:
     import pyarrow.dataset as ds  # where pandas is installed it is loaded too, which takes half a second
 
     by_day = any(path.glob("day=*"))
@@ -54,9 +56,44 @@ def _read(path: Path, table: str, time: str, start: datetime | None, end: dateti
     data = ds.dataset(path, format="parquet", partitioning=days)
     if not data.files:
         raise NotFound(f"{table} holds no Parquet file", do="Look at where it is written.")
+    time = need_event_time(contract)
     _need_time(data.schema, time, table)
-    rows = data.to_table(filter=_between(time, start, end, by_day=by_day))
+    wanted = _between(time, start, end, by_day=by_day)
+    try:
+        rows = data.to_table(filter=wanted) if _tells_all(data.schema, contract) else None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        rows = None
+    if rows is None:  # the schema is the first file's; others have more columns, or other types
+        widest = _of_all_files(data, contract, table)
+        again = ds.dataset(path, format="parquet", partitioning=days, schema=widest)
+        try:
+            rows = again.to_table(filter=wanted)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise _disagreeing(table, error) from None
     return (rows.drop_columns(["day"]) if by_day else rows).sort_by(time)
+
+
+def _tells_all(schema: pa.Schema, contract: type[Record]) -> bool:
+    """Whether a schema has every column of the contract, each of a type."""
+    types = {name: schema.field(name).type for name in schema.names}
+    return all(field.name in types and not pa.types.is_null(types[field.name]) for field in fields(contract))
+
+
+def _disagreeing(table: str, error: Exception) -> BadInput:
+    return BadInput(f"the files of {table} disagree: {error}", do="Write each column with one type.")
+
+
+def _of_all_files(data: Any, contract: type[Record], table: str) -> pa.Schema:
+    """The columns of every file; those of the contract with its types."""
+    schemas = [data.schema, *(fragment.physical_schema for fragment in data.get_fragments())]
+    there = {name for one in schemas for name in one.names}
+    declared = [column.with_nullable(True) for column in schema(contract) if column.name in there]
+    names = {column.name for column in declared}
+    others = [pa.schema([column for column in one if column.name not in names]) for one in schemas]
+    try:
+        return pa.schema([*declared, *pa.unify_schemas(others, promote_options="permissive")])
+    except pa.ArrowTypeError as error:
+        raise _disagreeing(table, error) from None
 
 
 def _need_time(schema: pa.Schema, time: str, table: str) -> None:
