@@ -51,7 +51,7 @@ def result(rule: object, table: object = TRIPS):
         (unique("trip", where="city = 'north'"), "pass", 0, 2, "no two rows alike"),
         (rows(min=3, where="city = 'north'"), "fail", 0, 2, "2 rows, at least 3 rows expected   where city = 'north'"),
         (
-            fresh("at", within="30h", where="city = 'north' AND began > 1"),
+            fresh("at", error="30h", where="city = 'north' AND began > 1"),
             "fail",
             0,
             1,

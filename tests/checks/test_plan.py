@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.checks import Checks, Result, check, col, fresh, plan, rows
-from assay.checks.evaluate import _connect, _Run
-from assay.checks.footers import read_footers
+from assay.checks.evaluate import Run
 from assay.checks.rules import Between, Nulls
-from assay.checks.target import open_target
+from assay.checks.tables import open_table
+from assay.checks.tables.footers import read_footers
 
 NOON = datetime(2013, 6, 3, 12, tzinfo=UTC)
 RULES = Checks(
@@ -28,7 +28,7 @@ RULES = Checks(
     col("small").between(0, 200),
     col("text").nulls(max=0.5).isin("a", "b", "ab"),
     col("small").isin(*range(200)),
-    fresh("time", within="26h"),
+    fresh("time", error="26h"),
 )
 TYPES = {
     "whole": pa.int64(),
@@ -82,9 +82,8 @@ def test_files_give_the_report_of_a_full_scan(parts, group: int, statistics, abs
 
 def by_asking_footers(folder: Path) -> list[Result]:
     """As large files are checked, which these are not."""
-    with closing(_connect()) as connection:
-        opened = open_target(connection, folder, [])
-        return _Run(connection, replace(opened, footed=frozenset(opened.types)), RULES, NOON).results()[1]
+    with closing(open_table(folder)) as opened:
+        return Run(replace(opened, footed=frozenset(opened.types)), RULES, NOON).results()[1]
 
 
 def known(one: Result) -> tuple[object, ...]:

@@ -52,6 +52,7 @@ def test_the_keys_of_the_json_are_stable() -> None:
         "failing": 2,
         "total": 5,
         "message": "2 of 5 rows outside 0 to 100 mph   worst 1,048.36",
+        "age_s": None,
         "worst": failed["worst"],
     }
     assert failed["worst"][0] == {
@@ -120,7 +121,7 @@ def test_a_missing_column_is_said_once_and_many_rows_are_counted() -> None:
 
 
 def test_stale_rows_ask_for_newer_ones() -> None:
-    report = check(weather(), fresh("time", within="26h"), now="2013-02-14T12:00:00Z")
+    report = check(weather(), fresh("time", error="26h"), now="2013-02-14T12:00:00Z")
     assert lines(report)[1:] == [
         "FAIL  time   newest 2013-02-12T12:00:00Z, 48h old, not older than 26h expected",
         "Bring newer rows, or allow a greater age.",

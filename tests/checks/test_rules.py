@@ -1,4 +1,3 @@
-from datetime import timedelta
 from typing import Annotated, Literal
 
 import pytest
@@ -55,7 +54,7 @@ def test_rules_declared_by_hand() -> None:
         rows(min=1_000),
         col("wind").between(0, 100, unit="mph").nulls(max=0.05, severity="warn"),
         unique("flight", "day"),
-        fresh("scheduled", within="26h"),
+        fresh("scheduled", error="26h"),
     )
     assert told(checks) == [
         ("rows", "", "at least 1,000 rows"),
@@ -79,7 +78,6 @@ def test_severity_is_taken_everywhere() -> None:
     others = (
         rows(min=1, severity="warn"),
         unique("a", severity="warn"),
-        fresh("a", within=timedelta(1), severity="warn"),
     )
     assert {rule.severity for rule in (*column, *others)} == {"warn"}
 
@@ -99,7 +97,7 @@ def test_checks_of_checks_say_each_rule_once() -> None:
         (lambda: col("a").isin(), "takes texts or whole numbers"),
         (lambda: col("a").isin("x", 1), "takes texts or whole numbers"),
         (unique, "needs a column"),
-        (lambda: fresh("a", within="soon"), "not a length of time"),
+        (lambda: fresh("a", error="soon"), "not a length of time"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(declare, says: str) -> None:

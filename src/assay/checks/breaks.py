@@ -2,16 +2,15 @@
 
 import math
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
+from assay.checks.freshness import AHEAD, clock
 from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rule, Sql
-from assay.checks.target import Kind, other
+from assay.checks.view import TIMES, Kind, other
 from assay.checks.words import moment
 from assay.contract import Field
 from assay.contract.formats.sql import literal, quoted
 
-#: A clock elsewhere may be a little ahead.
-AHEAD = timedelta(minutes=5)
 _KINDS: dict[type, tuple[Kind, ...]] = {
     float: ("number", "whole"),
     int: ("whole",),
@@ -43,7 +42,7 @@ def kinds_for(rule: Rule) -> tuple[Kind, ...]:
         case IsIn():
             return _KINDS[str] if isinstance(rule.values[0], str) else _KINDS[float]
         case Fresh():
-            return _KINDS[datetime]
+            return TIMES if rule.zone else _KINDS[datetime]
         case _:
             return ()
 
@@ -56,7 +55,10 @@ def misfits(known: Field, column: str, kind: Kind) -> Breaks:
 
 
 def breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
-    """Which rows break `rule`, whose column has a kind that it can read; none for `Unique`, which is about pairs."""
+    """Which rows break `rule`, whose column has a kind that it can read; none for `Unique`, which is about pairs.
+
+    For `Fresh` they are the rows of the future.
+    """
     found = _breaks(rule, kind, now)
     return replace(found, when=f"({rule.where}) AND ({found.when})") if rule.where and found.when else found
 
@@ -71,7 +73,7 @@ def _breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
         case IsIn():
             return Breaks(f"{column} NOT IN ({', '.join(map(literal, rule.values))})")
         case Fresh():
-            return Breaks(f"{column} > TIMESTAMPTZ {literal(moment(now + AHEAD))}", f"{column} DESC")
+            return _ahead(rule, column, kind, now)
         case Refers():
             key = quoted(rule.key)
             return Breaks(f"{column} NOT IN (SELECT {key} FROM {other(rule.to)} WHERE {key} IS NOT NULL)")
@@ -79,6 +81,15 @@ def _breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
             return Breaks(f"NOT ({rule.predicate})")
         case _:
             return Breaks()
+
+
+def _ahead(rule: Fresh, column: str, kind: Kind | None, now: datetime) -> Breaks:
+    if kind == "time":
+        bound = f"TIMESTAMPTZ {literal(moment(now + AHEAD))}"
+    else:
+        shown = clock(now + AHEAD, rule.zone)
+        bound = f"DATE '{shown:%Y-%m-%d}'" if kind == "date" else f"TIMESTAMP {literal(str(shown))}"
+    return Breaks(f"{column} > {bound}", f"{column} DESC")
 
 
 def _between(rule: Between, column: str, *, whole: bool) -> Breaks:

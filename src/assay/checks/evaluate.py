@@ -1,33 +1,32 @@
-"""Runs rules over a table: what footers tell is not read, then one scan for the rest, more only where a rule is broken."""
+"""Runs rules over a table: one look for what most are judged by, more only where a rule is broken."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import duckdb
-
 from assay import times
-from assay.checks import files, plan, worst
-from assay.checks.breaks import Breaks, breaks, kinds_for, misfits
-from assay.checks.facts import Facts, scan, scanned
-from assay.checks.footers import read_footers
+from assay.checks import plan, worst
+from assay.checks.ask import Asked, ask
+from assay.checks.declare import Checks, Column, from_contract
+from assay.checks.declare import fresh as fresh_rule
+from assay.checks.facts import Facts, Wanted
 from assay.checks.judge import Finding, judge, missing, mistyped, unasked, unlike
 from assay.checks.report import Report, Result, WorstRow
-from assay.checks.rules import Checks, Column, ColumnRule, HasType, IsIn, Refers, Rule, Sql, Unique, from_contract
-from assay.checks.rules import fresh as fresh_rule
-from assay.checks.target import FILE, FLOATS, RAW, ROW, VIEW, Kind, Opened, Target, open_other, open_target, reading
+from assay.checks.rules import Fresh, HasType, IsIn, Refers, Rule, Sql, Unique
+from assay.checks.tables import CantAsk, Table, Target, open_table
+from assay.checks.tables.files import below
+from assay.checks.view import FILE, ROW, VIEW
 from assay.checks.words import plain
 from assay.contract import Record
 from assay.contract.formats.sql import quoted
-from assay.errors import AssayError, BadInput, near_miss
-from assay.store.duck import connect
+from assay.errors import BadInput, Unavailable
 
-#: A Parquet footer's statistics leave NaN out, and by them DuckDB takes isnan(x) to be false without reading x, and
-#: passes over groups of rows when it filters by x.
-_ALWAYS_OFF, _OFF_FOR_NAN = "statistics_propagation", "filter_pushdown"
-
+log = logging.getLogger(__name__)
+#: How often a table that changes while it is read, or a database that drops the connection, is tried.
+ATTEMPTS = 3
 Rules = Checks | Rule | Column | type[Record]
 
 
@@ -40,11 +39,12 @@ def check(
 ) -> Report:
     """Say whether a table keeps its rules, and which rows don't.
 
-    The table is a Parquet or CSV file, a folder of them (also `day=2013-01-01/`), a glob, or a frame of pyarrow, polars
-    or pandas; the rules are those of a contract, of `Checks`, or of several together. `fresh` also asks that the
-    contract's event time is at most that old at `now`, the present when omitted. NaN counts as missing; so do an empty
-    text and NA in a CSV file.
-    Raises `BadInput` for what is absent or no table, `Unavailable` for a damaged file; a broken rule is no exception.
+    The table is a Parquet or CSV file, a folder of them (also `day=2013-01-01/`), a glob, a frame of pyarrow, polars,
+    pandas or Spark, or the URL of a table like `postgresql://user@host/shop#public.orders`; the rules are those of a
+    contract, of `Checks`, or of several together. `fresh` also asks that the contract's event time is at most that old
+    at `now`, the present when omitted. NaN counts as missing; so do an empty text and NA in a CSV file.
+    Raises `BadInput` for what is absent or no table, `Unavailable` for a damaged file or a database that is away; a
+    broken rule is no exception.
 
     >>> import pyarrow as pa
     >>> from assay.checks import Checks, col
@@ -53,243 +53,189 @@ def check(
     '1 of 2 rows outside 0 to 100 mph   worst 1,048.4'
     """
     at = times.instant(now or "now")
-    checks = _together(rules, fresh)
-    texts = [rule.column for rule in checks.rules if isinstance(rule, HasType) and rule.field.type is str]
-    with closing(_connect()) as connection:
-        opened = open_target(connection, target, texts)
-        with reading(opened.name):
-            total, results = _Run(connection, opened, checks, at).results()
-    return Report(target=opened.name, rows=total, files=len(opened.files), checked_at=at, results=tuple(results))
+    checks = together(rules, fresh)
+    for attempt in range(1, ATTEMPTS + 1):
+        with closing(open_table(target, texts(checks))) as table:
+            run = Run(table, checks, at)
+            total, results = run.results()
+            if not (run.lost or table.changed):
+                break
+            log.warning("%s: %s, attempt %s", table.name, run.lost or "changed while it was read", attempt)
+            if attempt == ATTEMPTS:
+                results = [*results, *_unsettled(run, table)]
+    return Report(target=table.name, rows=total, files=len(table.files), checked_at=at, results=tuple(results))
 
 
-def _together(rules: Rules | Sequence[Rules], fresh: str | timedelta | None) -> Checks:
+def together(rules: Rules | Sequence[Rules], fresh: str | timedelta | None = None) -> Checks:
+    """The rules of several declarations as one; raises `BadInput` for `fresh` without an event time."""
     several = rules if isinstance(rules, Sequence) else [rules]
     checks = Checks(*(from_contract(each) if isinstance(each, type) else each for each in several))
     if fresh is None:
         return checks
     if checks.event_time is None:
         raise BadInput(
-            "fresh= needs an event time", do='Declare one in the contract, or add fresh("column", within="26h").'
+            "fresh= needs an event time", do='Declare one in the contract, or add fresh("column", error="26h").'
         )
-    return Checks(checks, fresh_rule(checks.event_time, within=fresh))
+    return Checks(checks, fresh_rule(checks.event_time, error=fresh))
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
-    connection = connect()
-    connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}, {_OFF_FOR_NAN}'")
-    return connection
+def texts(checks: Checks) -> list[str]:
+    """The columns that hold text, whatever a CSV file shows in them."""
+    return [rule.column for rule in checks.rules if isinstance(rule, HasType) and rule.field.type is str]
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A rule with the rows that would break it in this table."""
-
-    rule: Rule
-    breaks: Breaks
-    #: Why it can't be measured, if so.
-    absent: str | None = None
-    wrong: Kind | None = None
-    #: What the engine says of its condition, or what is wrong with the table it refers to.
-    unasked: str | None = None
-    #: The kind of the column it refers to, when it is another.
-    unlike: Kind | None = None
+def _unsettled(run: "Run", table: Table) -> Iterator[Result]:
+    if table.changed and not run.lost:
+        said = "it changed while it was read, each time it was tried: the other results may belong to different states"
+        yield could_not("table", said)
 
 
-@dataclass(frozen=True)
-class _Run:
+def could_not(rule: str, why: str, column: str = "") -> Result:
+    """The result of something that could not be asked at all."""
+    return Result(
+        rule=rule,
+        column=column,
+        status="error",
+        severity="error",
+        declared="",
+        expected="can be read",
+        observed="not known",
+        failing=0,
+        total=0,
+        message=why,
+    )
+
+
+@dataclass
+class Run:
     """The rules over one opened table."""
 
-    connection: duckdb.DuckDBPyConnection
-    opened: Opened
+    table: Table
     checks: Checks
     now: datetime
+    #: What was said when the table went away; empty while it is there.
+    lost: str = ""
+    asked: dict[int, Asked] = field(default_factory=dict[int, Asked])
 
     def results(self) -> tuple[int, list[Result]]:
         """The count of rows and a result for each rule."""
         empty = self._columns_without_values()
-        asked = {i: self._ask(rule, empty) for i, rule in enumerate(self.checks.rules)}
-        conditions = {"", *(one.rule.where for one in asked.values() if not one.unasked)}
-        facts = {where: self._facts(where, asked) for where in conditions}
-        return facts[""].rows, [self._result(i, one, facts.get(one.rule.where, facts[""])) for i, one in asked.items()]
+        self.asked = {i: ask(rule, self.table, empty, self.now) for i, rule in enumerate(self.checks.rules)}
+        conditions = sorted({"", *(one.rule.where for one in self.asked.values() if not one.unasked)})
+        facts = {where: self._facts(where) for where in conditions}
+        whole = facts[""]
+        results = [self._result(i, one, facts.get(one.rule.where, whole)) for i, one in self.asked.items()]
+        return whole.rows if isinstance(whole, Facts) else 0, results
 
-    def _facts(self, where: str, asked: Mapping[int, _Asked]) -> Facts:
-        """What the rules with this condition are judged by: from footers where these tell, the rest from one scan."""
-        measured = {
-            i: one for i, one in asked.items() if one.rule.where == where and one.breaks.when and not one.unasked
-        }
-        judged = [(one.rule, name) for one in measured.values() if (name := plan.column_of(one.rule))]
-        names = {name for _, name in judged}
-        if (
-            where or not self.opened.footed
-        ):  # everything at once: each look at many small files costs more than it saves
-            return self._scan(
-                names, {i: one.breaks.when for i, one in measured.items() if isinstance(one.rule, IsIn)}, where
-            )
-        told = read_footers(self.opened.files, names & self.opened.footed)
-        told = told.without_nan(self._finite(plan.lacking(judged, told.columns), told))
-        lacking = plan.lacking(judged, told.columns)
-        if not lacking:
-            return told
-        found = self._scan(lacking, {})
-        return Facts(found.rows, {**told.columns, **found.columns})
+    def _facts(self, where: str) -> Facts | str:
+        """What the rules with this condition are judged by, or why it can't be known."""
+        asked = {i: one for i, one in self.asked.items() if one.rule.where == where and one.measurable}
+        judged = [(one.rule, name) for one in asked.values() if (name := plan.column_of(one.rule))]
+        counted = {i: (one.rule, one.breaks.when) for i, one in asked.items() if isinstance(one.rule, IsIn | Sql)}
+        try:
+            return self.table.facts(Wanted(tuple(judged), counted, where))
+        except CantAsk as error:
+            return str(error)
+        except Unavailable as error:
+            return self._gone(error)
 
-    def _scan(self, names: set[str], at_fault: Mapping[int, str], where: str = "") -> Facts:
-        query = scan(ordered := sorted(names), self.opened.kinds, at_fault, where)
-        return scanned(self._rows(query)[0], ordered, at_fault)
-
-    def _finite(self, names: set[str], told: Facts) -> list[str]:
-        """Those of these columns that hold neither NaN nor an infinity, where a look at their dictionaries tells."""
-        asked = [name for name in names & told.columns.keys() if told.columns[name].may_hold_nan]
-        asked = [name for name in asked if not told.columns[name].one_value]
-        if not asked:
-            return []
-        # Not isnan(): DuckDB answers that by the footers, which leave NaN out. And of a dictionary of values this reads
-        # only the dictionary, which takes a tenth of the time of reading the column.
-        counts = [f"(SELECT count(*) FROM {RAW} WHERE NOT isfinite({quoted(one)})) AS {quoted(one)}" for one in asked]
-        return [name for name, count in self._rows(f"SELECT {', '.join(counts)}", push=True)[0].items() if not count]
+    def _gone(self, error: Unavailable) -> str:
+        if self.table.files:  # a file that can't be read: reported as a whole
+            raise error
+        self.lost = self.lost or "   ".join([error.what, *error.values])
+        return self.lost
 
     def _columns_without_values(self) -> set[str]:
         """Of the columns whose type a rule can't read, those that are empty: they may have any type."""
-        names = {rule.column for rule in self.checks.rules if isinstance(rule, ColumnRule) and self._wrong(rule)}
+        from assay.checks.ask import wrong_kind
+
+        names = sorted({rule.columns[0] for rule in self.checks.rules if wrong_kind(rule, self.table.kinds)})
         if not names:
             return set()
-        counts = self._rows(
-            f"SELECT {', '.join(f'count({quoted(name)}) AS {quoted(name)}' for name in names)} FROM {VIEW}"
-        )[0]
+        try:
+            counts = self.table.rows(
+                f"SELECT {', '.join(f'count({quoted(name)}) AS {quoted(name)}' for name in names)} FROM {VIEW}"
+            )[0]
+        except (CantAsk, Unavailable):
+            return set()
         return {name for name, count in counts.items() if not count}
 
-    def _wrong(self, rule: ColumnRule) -> Kind | None:
-        kind = self.opened.kinds.get(rule.column)
-        readable = kinds_for(rule)
-        return kind if kind and readable and kind not in readable else None
-
-    def _ask(self, rule: Rule, empty: set[str]) -> _Asked:
-        if why := self._does_not_run(rule):
-            return _Asked(rule, Breaks(), unasked=why)
-        absent = next((name for name in rule.columns if name not in self.opened.kinds), None)
-        if absent is not None:
-            return _Asked(rule, Breaks(), absent=absent)
-        if not isinstance(rule, ColumnRule):
-            return _Asked(rule, breaks(rule, None, self.now))
-        if isinstance(rule, Refers):
-            return self._refer(rule)
-        wrong = self._wrong(rule)
-        if wrong and rule.column in empty:
-            return _Asked(rule, Breaks())
-        if wrong:
-            reads = misfits(rule.field, quoted(rule.column), wrong) if isinstance(rule, HasType) else Breaks()
-            return _Asked(rule, reads, wrong=wrong)
-        return _Asked(rule, breaks(rule, self.opened.kinds[rule.column], self.now))
-
-    def _refer(self, rule: Refers) -> _Asked:
-        try:
-            kinds = open_other(self.connection, rule.to)
-        except AssayError as error:
-            return _Asked(rule, Breaks(), unasked=error.what)
-        if rule.key not in kinds:
-            hint = near_miss(rule.key, kinds)
-            return _Asked(
-                rule, Breaks(), unasked=f"{rule.to} has no column {rule.key}" + (f" ({hint})" if hint else "")
-            )
-        kind, known = self.opened.kinds[rule.column], kinds[rule.key]
-        alike = {kind, known} <= {"number", "whole"} or kind == known
-        return _Asked(rule, breaks(rule, kind, self.now)) if alike else _Asked(rule, Breaks(), unlike=known)
-
-    def _does_not_run(self, rule: Rule) -> str | None:
-        """What the engine says of the rule's own SQL, run over every row, when it can't run it."""
-        own = [f"({sql})" for sql in (rule.where, rule.predicate if isinstance(rule, Sql) else "") if sql]
-        if not own:
-            return None
-        try:
-            self._rows(f"SELECT count(*) FILTER (WHERE {' AND '.join(own)}) FROM {VIEW}")
-        except duckdb.Error as error:
-            return f"{' AND '.join(own)}: {_said(error)}"
-        return None
-
-    def _result(self, key: int, asked: _Asked, facts: Facts) -> Result:
+    def _result(self, key: int, asked: Asked, facts: Facts | str) -> Result:
         rule = asked.rule
-        finding = self._finding(key, asked, facts)
-        broken = "error" if asked.unasked else "fail" if rule.severity == "error" else "warn"
+        total, shown = 0, ()
+        try:
+            if isinstance(facts, str):
+                finding = unasked(facts)
+            else:
+                total = facts.rows
+                finding = self._finding(key, asked, facts)
+                shown = self._worst(asked) if finding.broken and finding.failing else ()
+        except CantAsk as error:
+            finding = unasked(str(error))
+        except Unavailable as error:
+            finding = unasked(self._gone(error))
+        severity = finding.severity or rule.severity
+        broken = "error" if finding.unasked else "fail" if severity == "error" else "warn"
         return Result(
             rule=rule.name,
             column=rule.label,
             status=broken if finding.broken else "pass",
-            severity=rule.severity,
+            severity=severity,
             declared=rule.declared,
             expected=rule.expected,
             observed=finding.observed,
             failing=finding.failing,
-            total=facts.rows,
+            total=total,
             message=finding.message if finding.broken else finding.observed,
-            worst=self._worst(asked) if finding.broken and finding.failing else (),
+            age_s=finding.age.total_seconds() if finding.age is not None else None,
+            worst=shown,
         )
 
-    def _finding(self, key: int, asked: _Asked, facts: Facts) -> Finding:
+    def _finding(self, key: int, asked: Asked, facts: Facts) -> Finding:
         rule = asked.rule
         if asked.unasked:
             return unasked(asked.unasked)
         if asked.absent is not None:
-            return missing(asked.absent, self.opened.kinds, facts.rows)
+            return missing(asked.absent, self.table.kinds, facts.rows)
         if asked.unlike and isinstance(rule, Refers):
-            return unlike(self.opened.kinds[rule.column], rule, asked.unlike, facts.rows)
+            return unlike(self.table.kinds[rule.column], rule, asked.unlike, facts.rows)
         if asked.wrong:
             return mistyped(rule, asked.wrong, self._failing(asked), facts.rows)
         return judge(rule, self._numbers(key, asked, facts), facts.rows, self.now)
 
-    def _numbers(self, key: int, asked: _Asked, facts: Facts) -> Mapping[str, Any]:
+    def _numbers(self, key: int, asked: Asked, facts: Facts) -> Mapping[str, Any]:
         rule = asked.rule
         if isinstance(rule, Unique):
-            return self._rows(worst.duplicates(rule))[0]
+            return self.table.rows(worst.duplicates(rule))[0]
         if not asked.breaks.when:
             return {"failing": 0}
         told = plan.answer(rule, facts, self.now)
         if told is not None:
             return told
+        if isinstance(rule, Fresh):
+            return worst.as_numbers(self.table.rows(worst.newest(rule, asked.breaks.when, self.table.micros))[0])
         counted = facts.failing.get(key)
         numbers = {**plan.ends(rule, facts), "failing": self._failing(asked) if counted is None else counted}
         if isinstance(rule, IsIn | Refers) and numbers["failing"]:
-            found = self._rows(worst.unknown(rule, asked.breaks.when), push=self._without_nan(rule))
+            found = self.table.rows(worst.unknown(rule, asked.breaks.when), asked.filtered)
             unknown = [(row["value"], row["n"]) for row in found]
             return {**numbers, "unknown": unknown, "unknowns": found[0]["unknowns"]}
         return numbers
 
-    def _failing(self, asked: _Asked) -> int:
+    def _failing(self, asked: Asked) -> int:
         if not asked.breaks.when:
             return 0
         query = f"SELECT count(*) AS failing FROM {VIEW} WHERE {asked.breaks.when}"
-        return self._rows(query, push=self._without_nan(asked.rule))[0]["failing"]
+        return self.table.rows(query, asked.filtered)[0]["failing"]
 
-    def _without_nan(self, rule: Rule) -> bool:
-        return (
-            bool(rule.columns)
-            and not rule.where
-            and all(self.opened.types.get(name) not in FLOATS for name in rule.columns)
-        )
-
-    def _worst(self, asked: _Asked) -> tuple[WorstRow, ...]:
+    def _worst(self, asked: Asked) -> tuple[WorstRow, ...]:
         if asked.absent is not None:
             return ()
-        query = worst.rows(asked.rule, asked.breaks, self.checks.context, self.opened.kinds)
-        found = self._rows(query, push=self._without_nan(asked.rule)) if query else []
+        query = worst.rows(asked.rule, asked.breaks, self.checks.context, self.table.kinds)
+        found = self.table.rows(query, asked.filtered) if query else []
         return tuple(self._worst_row(row) for row in found)
 
     def _worst_row(self, row: dict[str, Any]) -> WorstRow:
         file, place = row.pop(FILE), row.pop(ROW)
         values = {name: plain(value) for name, value in row.items()}
-        return WorstRow(file=files.below(file, self.opened.files) if file else "", row=place, values=values)
-
-    def _rows(self, query: str, *, push: bool = False) -> list[dict[str, Any]]:
-        """What the query gives; with `push` its filter may pass over groups of rows and look at dictionaries alone."""
-        if not push:
-            return self.connection.sql(query).to_arrow_table().to_pylist()
-        self.connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}'")
-        try:
-            return self.connection.sql(query).to_arrow_table().to_pylist()
-        finally:
-            self.connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}, {_OFF_FOR_NAN}'")
-
-
-def _said(error: duckdb.Error) -> str:
-    """What the engine says, in one line: without the name of the error and the picture of the query."""
-    said = str(error).partition("LINE 1:")[0].replace("Candidate bindings:", "there are")
-    return " ".join(said.partition("Error: ")[2].split()) or type(error).__name__
+        return WorstRow(file=below(file, self.table.files) if file else "", row=place, values=values)

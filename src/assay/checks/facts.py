@@ -1,13 +1,15 @@
 """What is known of a table's columns: the few numbers from which most rules are judged. No I/O."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
-from assay.checks.target import VIEW, Kind
+from assay.checks.freshness import EPOCH
+from assay.checks.rules import Rule
+from assay.checks.view import RANGED, TIMES, VIEW, Kind
 from assay.contract.formats.sql import quoted
-
-_RANGED: tuple[Kind, ...] = ("number", "whole", "time")
 
 
 @dataclass(frozen=True)
@@ -43,30 +45,64 @@ class Facts:
         )
 
 
-def scan(names: Iterable[str], kinds: Mapping[str, Kind], at_fault: Mapping[int, str], where: str) -> str:
-    """The SELECT for the facts of these columns, and for the count of rows at fault by each of these conditions.
+@dataclass(frozen=True)
+class Wanted:
+    """What one look at a table, or at the rows that a condition chooses, has to tell."""
 
-    With `where` it is about the rows that this condition chooses.
-    """
-    wanted = ["count(*) AS rows"]
-    for name in names:
+    #: Rules that are judged by the facts of a column, and that column.
+    judged: tuple[tuple[Rule, str], ...] = ()
+    #: Rules whose rows at fault are to be counted, with the condition for these in SQL.
+    counted: Mapping[int, tuple[Rule, str]] = field(default_factory=dict[int, tuple[Rule, str]])
+    where: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are to be known, in order."""
+        return sorted({name for _, name in self.judged})
+
+
+def scan(wanted: Wanted, kinds: Mapping[str, Kind], micros: Callable[[str], str] = "epoch_us({})".format) -> str:
+    """The SELECT for what is wanted; `micros` gives the SQL for the microseconds since 1970 of a time."""
+    told = ["count(*) AS rows"]
+    for name in wanted.columns:
         column = quoted(name)
-        wanted.append(f"count({column}) AS {quoted(f'values.{name}')}")
-        if kinds[name] in _RANGED:
+        told.append(f"count({column}) AS {quoted(f'values.{name}')}")
+        if kinds[name] in RANGED:
             ends = {end: f"{function}({column})" for end, function in (("low", "min"), ("high", "max"))}
-            shown = {end: f"epoch_us({sql})" if kinds[name] == "time" else sql for end, sql in ends.items()}
-            wanted += [f"{sql} AS {quoted(f'{end}.{name}')}" for end, sql in shown.items()]
-    wanted += [f"count(*) FILTER (WHERE {when}) AS {quoted(f'failing.{key}')}" for key, when in at_fault.items()]
-    return f"SELECT {', '.join(wanted)} FROM {VIEW} WHERE {where or 'true'}"
+            shown = {end: micros(sql) if kinds[name] in TIMES else sql for end, sql in ends.items()}
+            told += [f"{sql} AS {quoted(f'{end}.{name}')}" for end, sql in shown.items()]
+    told += [
+        f"count(*) FILTER (WHERE {when}) AS {quoted(f'failing.{key}')}" for key, (_, when) in wanted.counted.items()
+    ]
+    return f"SELECT {', '.join(told)} FROM {VIEW} WHERE {wanted.where or 'true'}"
 
 
-def scanned(row: Mapping[str, Any], names: Iterable[str], keys: Iterable[int]) -> Facts:
+def scanned(row: Mapping[str, Any], wanted: Wanted) -> Facts:
     """The facts that the row of `scan` holds."""
     total: int = row["rows"]
     columns = {
         name: Known(
-            total - row[f"values.{name}"], row[f"values.{name}"], row.get(f"low.{name}"), row.get(f"high.{name}")
+            total - row[f"values.{name}"],
+            row[f"values.{name}"],
+            as_number(row.get(f"low.{name}")),
+            as_number(row.get(f"high.{name}")),
         )
-        for name in names
+        for name in wanted.columns
     }
-    return Facts(total, columns, {key: row[f"failing.{key}"] for key in keys})
+    return Facts(total, columns, {key: row[f"failing.{key}"] or 0 for key in wanted.counted})
+
+
+def as_number(value: Any) -> float | None:
+    """An end as engines give it, as a number; times in microseconds since 1970.
+
+    >>> as_number(date(1970, 1, 2)), as_number(Decimal("2.5"))
+    (86400000000, 2.5)
+    """
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if isinstance(value, datetime):
+        told = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return (told - EPOCH) // timedelta(microseconds=1)
+    return value

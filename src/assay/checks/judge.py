@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from assay.checks.breaks import AHEAD, kinds_for
+from assay.checks.breaks import kinds_for
+from assay.checks.freshness import Calendar, moment_of
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
-from assay.checks.target import Kind
+from assay.checks.view import Kind
 from assay.checks.words import age, among, cell, moment, number, share
+from assay.contract.fields import Severity
 from assay.errors import near_miss
 
 Numbers = Mapping[str, Any]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOLDS: dict[Kind, str] = {
     "text": "text",
     "number": "decimal numbers",
@@ -33,6 +34,12 @@ class Finding:
     observed: str
     message: str = ""
     failing: int = 0
+    #: How bad it is, where that depends on what was found; the rule's own severity when None.
+    severity: Severity | None = None
+    #: True when it could not be found out.
+    unasked: bool = False
+    #: The age that freshness was judged by.
+    age: timedelta | None = None
 
 
 def missing(column: str, known: Iterable[str], total: int) -> Finding:
@@ -46,10 +53,12 @@ def mistyped(rule: Rule, kind: Kind, unread: int, total: int) -> Finding:
     wanted = "numbers" if "number" in kinds_for(rule) else _HOLDS[kinds_for(rule)[0]]
     if unread and unread < total:
         return Finding(True, _HOLDS[kind], f"{_of(unread, total)} can't be read as {wanted}", unread)
-    if kind == "naive" and wanted == "times":
+    if kind in ("naive", "date") and wanted == "times":
         (column,) = rule.columns
-        say = f'say which, like pc.assume_timezone(table["{column}"], "America/New_York")'
-        return Finding(True, _HOLDS[kind], f"its times have no time zone: {say}", total)
+        zoned = f'pc.assume_timezone(table["{column}"], "America/New_York")'
+        say = 'zone="America/New_York"' if isinstance(rule, Fresh) else zoned
+        what = "dates" if kind == "date" else "times"
+        return Finding(True, _HOLDS[kind], f"its {what} have no time zone: say which, like {say}", total)
     return Finding(True, _HOLDS[kind], f"holds {_HOLDS[kind]}, {wanted} expected", total)
 
 
@@ -72,7 +81,7 @@ def unlike(kind: Kind, rule: Refers, other: Kind, total: int) -> Finding:
 
 def unasked(why: str) -> Finding:
     """The finding of a rule whose condition does not run."""
-    return Finding(True, "not known", f"can't be asked: {why}")
+    return Finding(True, "not known", f"can't be asked: {why}", unasked=True)
 
 
 def _judged(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
@@ -148,13 +157,30 @@ def _unique(rule: Unique, numbers: Numbers, total: int) -> Finding:
 
 
 def _fresh(rule: Fresh, numbers: Numbers, total: int, now: datetime) -> Finding:
+    ahead = numbers.get("failing", 0)
+    future = _future(numbers, rule.zone, total, now) if ahead else ""
     newest_us = numbers.get("newest_us")
     if newest_us is None:
-        return Finding(True, "no times", "no time to tell the age by")
-    newest = _EPOCH + timedelta(microseconds=newest_us)
+        missing = f"no time to tell the age by{'; ' if future else ''}{future}"
+        return Finding(True, "no times", missing, ahead, severity="error" if rule.error is not None else "warn")
+    newest = moment_of(newest_us, rule.zone)
+    old = (rule.calendar or Calendar()).age(newest, now)
     observed = f"newest {moment(newest)}"
-    if newest > now + AHEAD:
-        message = f"{_of(numbers['failing'], total)} in the future   {observed}, {age(newest - now)} ahead"
-        return Finding(True, observed, message, numbers["failing"])
-    old = max(now - newest, timedelta())
-    return Finding(old > rule.within, observed, f"{observed}, {age(old)} old, {rule.expected} expected")
+    late: Severity | None = (
+        "error"
+        if rule.error is not None and old > rule.error
+        else "warn"
+        if rule.warn is not None and old > rule.warn
+        else None
+    )
+    if not late and not future:
+        return Finding(False, observed, age=old)
+    bound = rule.error if late == "error" else rule.warn
+    said = f"{observed}, {age(old)} old, not older than {age(bound)} expected" if late and bound is not None else ""
+    message = "   ".join(filter(None, [said, future]))
+    return Finding(True, observed, message, ahead, severity=late or "warn", age=old)
+
+
+def _future(numbers: Numbers, zone: str, total: int, now: datetime) -> str:
+    latest = moment_of(numbers["latest_us"], zone)
+    return f"{_of(numbers['failing'], total)} in the future   newest {moment(latest)}, {age(latest - now)} ahead"

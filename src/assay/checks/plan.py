@@ -1,14 +1,13 @@
 """What each rule needs to know of the table, and which rules these facts answer. No I/O."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from assay.checks.breaks import AHEAD
 from assay.checks.facts import Facts, Known
+from assay.checks.freshness import AHEAD, EPOCH
 from assay.checks.rules import Between, ColumnRule, Fresh, Nulls, Rule
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Numbers = Mapping[str, Any]
 
 
@@ -41,8 +40,7 @@ def answer(rule: Rule, facts: Facts, now: datetime) -> Numbers | None:
         case Between():
             return _between(rule, known)
         case Fresh():
-            ahead = (now + AHEAD - _EPOCH) // timedelta(microseconds=1)
-            return {"newest_us": known.high, "failing": 0} if known.high is None or known.high <= ahead else None
+            return {"newest_us": known.high, "failing": 0} if _none_ahead(rule, known, now) else None
         case _:
             return None
 
@@ -50,9 +48,13 @@ def answer(rule: Rule, facts: Facts, now: datetime) -> Numbers | None:
 def ends(rule: Rule, facts: Facts) -> Numbers:
     """The least and the greatest value of the rule's column, as far as they are known."""
     known = facts.columns.get(column_of(rule) or "")
-    if known is None:
-        return {}
-    return {"newest_us": known.high} if isinstance(rule, Fresh) else {"low": known.low, "high": known.high}
+    return {} if known is None else {"low": known.low, "high": known.high}
+
+
+def _none_ahead(rule: Fresh, known: Known, now: datetime) -> bool:
+    # A clock in another zone is at most a day ahead of UTC: what is between is asked for.
+    slack = timedelta(days=-1) if rule.zone else AHEAD
+    return known.high is None or known.high <= (now + slack - EPOCH) // timedelta(microseconds=1)
 
 
 def _between(rule: Between, known: Known) -> Numbers | None:

@@ -18,15 +18,16 @@ class WorstRow(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Which file, below the folder that was checked; empty for a frame.
     file: str
-    #: Its place in the file or frame, counted from 0, a CSV's header not counted.
-    row: int
+    #: Its place in the file or frame, counted from 0, a CSV's header not counted; None in a database, which has none.
+    row: int | None
     #: What it is known by, and last the value at fault.
     values: dict[str, str | int | float | bool | None]
 
     def text(self, *, name_file: bool = True) -> str:
         """The row in one line."""
         values = "  ".join(f"{name}={cell(value)}" for name, value in self.values.items())
-        return f"row {self.row}  {values}" + (f"   {self.file}" if self.file and name_file else "")
+        place = "" if self.row is None else f"row {self.row}  "
+        return f"{place}{values}" + (f"   {self.file}" if self.file and name_file else "")
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     #: One line.
     message: str
+    #: Of freshness: how old the newest row is, in seconds.
+    age_s: float | None = None
     #: At most five, the worst first.
     worst: tuple[WorstRow, ...] = ()
 

@@ -1,11 +1,13 @@
 """The queries that show what is wrong, asked only where a rule is broken. No I/O."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from assay.checks.breaks import Breaks
-from assay.checks.rules import IsIn, Refers, Rule, Unique
-from assay.checks.target import FILE, ROW, VIEW, Kind
+from assay.checks.facts import as_number
+from assay.checks.rules import Fresh, IsIn, Refers, Rule, Unique
+from assay.checks.view import FILE, ROW, VIEW, Kind
 from assay.contract.formats.sql import quoted
 from assay.errors import SHOWN
 
@@ -14,14 +16,23 @@ _PLACE = f"{quoted(FILE)}, {quoted(ROW)}"
 
 def duplicates(rule: Unique) -> str:
     """Counts the rows that share their values with another, and those values."""
-    return f"SELECT coalesce(sum(n), 0)::BIGINT AS failing, count(*) AS values FROM ({_repeated(rule)})"
+    return f'SELECT coalesce(sum(n), 0)::BIGINT AS failing, count(*) AS "values" FROM ({_repeated(rule)}) AS repeated'
+
+
+def newest(rule: Fresh, ahead: str, micros: Callable[[str], str]) -> str:
+    """Finds the newest time that is not one of the future, which `ahead` are, and counts those."""
+    known = f"max(CASE WHEN {ahead} THEN NULL ELSE {quoted(rule.column)} END)"
+    return (
+        f"SELECT {micros(known)} AS newest_us, count(*) FILTER (WHERE {ahead}) AS failing, "
+        f"{micros(f'max({quoted(rule.column)})')} AS latest_us FROM {VIEW} WHERE {rule.where or 'true'}"
+    )
 
 
 def unknown(rule: IsIn | Refers, when: str) -> str:
     """The commonest values that are not known, and how many such values there are."""
     return (
-        f"SELECT {quoted(rule.column)} AS value, count(*) AS n, count(*) OVER () AS unknowns FROM {VIEW} "
-        f"WHERE {when} GROUP BY 1 ORDER BY n DESC, 1 LIMIT {SHOWN}"
+        f'SELECT {quoted(rule.column)} AS "value", count(*) AS n, count(*) OVER () AS unknowns FROM {VIEW} '
+        f"WHERE {when} GROUP BY {quoted(rule.column)} ORDER BY 2 DESC, 1 LIMIT {SHOWN}"
     )
 
 
@@ -38,7 +49,7 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
         keys = ", ".join(map(quoted, rule.over))
         most = f"{_repeated(rule)} ORDER BY n DESC, {keys} LIMIT {SHOWN}"
         return (
-            f"SELECT {picked} FROM {VIEW} JOIN ({most}) USING ({keys}) WHERE {rule.where or 'true'} "
+            f"SELECT {picked} FROM {VIEW} JOIN ({most}) AS repeated USING ({keys}) WHERE {rule.where or 'true'} "
             f"ORDER BY n DESC, {keys}, {_PLACE} LIMIT {SHOWN}"
         )
     if not breaks.when:
@@ -50,10 +61,16 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
 def _repeated(rule: Unique) -> str:
     keys = [quoted(name) for name in rule.over]
     there = " AND ".join([f"({rule.where})"] * bool(rule.where) + [f"{key} IS NOT NULL" for key in keys])
-    return f"SELECT {', '.join(keys)}, count(*) AS n FROM {VIEW} WHERE {there} GROUP BY ALL HAVING n > 1"
+    listed = ", ".join(keys)
+    return f"SELECT {listed}, count(*) AS n FROM {VIEW} WHERE {there} GROUP BY {listed} HAVING count(*) > 1"
 
 
 def _readable(name: str, kind: Kind) -> str:
     """A column in a type that Python has."""
     casts: dict[Kind, str] = {"time": "TIMESTAMPTZ", "naive": "TIMESTAMP", "number": "DOUBLE", "other": "VARCHAR"}
     return f"{quoted(name)}::{casts[kind]} AS {quoted(name)}" if kind in casts else quoted(name)
+
+
+def as_numbers(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """The row of `newest` as numbers, whatever the engine gave."""
+    return {name: as_number(value) for name, value in row.items()}

@@ -12,6 +12,7 @@ from assay.checks.facts import Facts, Known
 
 #: Microseconds in a unit of time; nanoseconds are cut to them.
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_DAY_US = 86_400_000_000
 
 
 class _Part(NamedTuple):
@@ -64,6 +65,8 @@ def _ends(statistics: Any, kind: pa.DataType) -> tuple[float, float] | None:
         if not all(isinstance(end, int) for end in raw):  # the times of old Spark and Impala
             return None
         low, high = (end // 1_000 if kind.unit == "ns" else end * _MICROSECONDS[kind.unit] for end in raw)
+    elif pa.types.is_date32(kind):
+        low, high = (end * _DAY_US for end in (statistics.min_raw, statistics.max_raw))
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         low, high = statistics.min, statistics.max
     else:

@@ -1,0 +1,222 @@
+"""A table of a database, by URL: PostgreSQL, and whatever else SQLAlchemy reaches and sqlglot can write for."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, types
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    NoSuchModuleError,
+    NoSuchTableError,
+    OperationalError,
+)
+
+from assay.checks.facts import Facts, Wanted, scan, scanned
+from assay.checks.tables.dialect import translated, view
+from assay.checks.tables.table import CantAsk
+from assay.checks.view import VIEW, Kind, other
+from assay.contract.formats.sql import quoted
+from assay.errors import BadInput, Unavailable, near_miss
+
+CONNECT_TIMEOUT_S = 10
+_BATCH = 10_000
+#: Drivers that are installed with Assay, and what sqlglot calls a dialect that SQLAlchemy calls otherwise.
+_DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+_DIALECTS = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql", "awsathena": "athena"}
+
+
+@dataclass
+class DatabaseTable:
+    """A table of a database, seen as it is at one moment where the database can hold that still."""
+
+    name: str
+    kinds: Mapping[str, Kind]
+    connection: Connection
+    dialect: str
+    views: dict[str, str]
+    resources: ExitStack
+    files: tuple[Path, ...] = ()
+    changed: bool = False
+    _schema: str | None = field(default=None)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.resources.close()
+
+    def facts(self, wanted: Wanted) -> Facts:
+        """What is wanted, from one scan."""
+        return scanned(self.rows(scan(wanted, self.kinds, self.micros))[0], wanted)
+
+    def rows(self, query: str, filtered: Collection[str] | None = None) -> list[dict[str, Any]]:  # noqa: ARG002
+        """What the query gives. Raises `CantAsk` when it does not run, `Unavailable` when the database is gone."""
+        sql = translated(query, self.views, self.dialect)
+        try:
+            with self.connection.begin_nested():  # a query that fails must not end the transaction of the others
+                return [dict(row) for row in self.connection.exec_driver_sql(sql).mappings()]
+        except DatabaseError as error:
+            raise _said(self.name, error) from None
+
+    def batches(self, query: str) -> Iterator[pa.RecordBatch]:
+        """What the query gives, in parts."""
+        sql = translated(query, self.views, self.dialect)
+        try:
+            with self.connection.execution_options(stream_results=True).exec_driver_sql(sql) as found:
+                for part in found.mappings().partitions(_BATCH):
+                    yield from pa.Table.from_pylist([dict(row) for row in part]).to_batches()
+        except DatabaseError as error:
+            raise _said(self.name, error) from None
+
+    def micros(self, time: str) -> str:
+        """The SQL for the microseconds since 1970 of a time; the time itself where there is no such function."""
+        return f"(EXTRACT(EPOCH FROM {time}) * 1000000)" if self.dialect == "postgres" else time
+
+    def refer(self, name: str) -> dict[str, Kind]:
+        """Make the view over another table of this database."""
+        kinds, floats, source = _columns(self.connection, name, self.name)
+        self.views[other(name)] = view(source, floats, kinds, self.dialect, hidden=False)
+        return kinds
+
+
+def open_database(url: str) -> DatabaseTable:
+    """Open the table that stands after the # of a URL, as in `postgresql://user@host/shop#public.orders`.
+
+    Raises `BadInput` when the URL can't be used or there is no such table, `Unavailable` when nothing answers.
+    """
+    address, _, table = url.partition("#")
+    engine = _engine(address)
+    shown = engine.url.set(query={}).render_as_string(hide_password=True)
+    resources = ExitStack()
+    resources.callback(engine.dispose)
+    try:
+        with resources:
+            connection = resources.enter_context(_connected(engine))
+            name = f"{shown}#{table}"
+            if not table:
+                raise _which(connection, shown, url)
+            kinds, floats, source = _columns(connection, table, name)
+            dialect = _DIALECTS.get(engine.dialect.name, engine.dialect.name)
+            views = {VIEW: view(source, floats, kinds, dialect)}
+            return DatabaseTable(name, kinds, connection, dialect, views, resources.pop_all())
+    except OperationalError as error:
+        raise _gone(shown, error) from None
+
+
+def is_database(name: str) -> bool:
+    """True for the URL of a database that SQLAlchemy may reach, not for one of files."""
+    scheme, sign, _ = name.partition("://")
+    return bool(sign) and scheme.partition("+")[0] not in (
+        "s3",
+        "gs",
+        "gcs",
+        "az",
+        "abfs",
+        "http",
+        "https",
+        "file",
+        "hdfs",
+    )
+
+
+def _engine(address: str) -> Engine:
+    try:
+        url = make_url(address)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        patient = url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query
+        return create_engine(url, connect_args={"connect_timeout": CONNECT_TIMEOUT_S} if patient else {})
+    except NoSuchModuleError as error:
+        scheme = address.partition("://")[0]
+        do = "Install the SQLAlchemy dialect of that database; PostgreSQL and SQLite need none."
+        raise BadInput(f"no driver is installed for {scheme}://", str(error), do=do) from None
+    except ModuleNotFoundError as error:
+        do = (
+            'Run: pip install "assay[postgres]"' if address.startswith("postgres") else f"Run: pip install {error.name}"
+        )
+        raise BadInput(f"the driver {error.name} is not installed", do=do) from None
+    except (ArgumentError, ValueError) as error:
+        raise BadInput(
+            f"that is no URL of a database: {error}", do="Write postgresql://USER@HOST/DATABASE#TABLE."
+        ) from None
+
+
+def _connected(engine: Engine) -> Connection:
+    connection = engine.connect()
+    if engine.dialect.name == "postgresql":  # every query sees the table of one moment
+        connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return connection
+
+
+def _columns(connection: Connection, table: str, name: str) -> tuple[dict[str, Kind], frozenset[str], str]:
+    """The kinds of a table's columns, which of them may hold NaN, and the table's name in SQL."""
+    *schemas, bare = table.split(".")
+    schema = ".".join(schemas) or None
+    try:
+        found = inspect(connection).get_columns(bare, schema)
+    except NoSuchTableError:
+        found = []
+    if not found:
+        known = _tables(connection, schema)
+        raise BadInput(
+            f"{name} does not exist",
+            *[near_miss(bare, known)] * bool(near_miss(bare, known)),
+            do="It may have been dropped or renamed; name a table after #.",
+        )
+    kinds = {column["name"]: _kind(column["type"]) for column in found}
+    floats = frozenset(column["name"] for column in found if isinstance(column["type"], types.Float))
+    return kinds, floats, ".".join(map(quoted, [*schemas, bare]))
+
+
+def _tables(connection: Connection, schema: str | None) -> list[str]:
+    known = inspect(connection)
+    return [*known.get_table_names(schema), *known.get_view_names(schema)]
+
+
+def _which(connection: Connection, shown: str, url: str) -> BadInput:
+    known = sorted(_tables(connection, None))
+    example = known[0] if known else "public.orders"
+    return BadInput(
+        f"{shown} names no table",
+        f"it has {', '.join(known) or 'none in its first schema'}",
+        do=f"Name one after #, like {url.rstrip('#')}#{example}"
+        if "@" not in url
+        else f"Name one after #, like ...#{example}",
+    )
+
+
+def _kind(known: Any) -> Kind:
+    for one, kind in _KINDS:
+        if isinstance(known, one):
+            return kind
+    if isinstance(known, types.DateTime):
+        return "time" if known.timezone else "naive"
+    return "other"
+
+
+#: The first that fits counts.
+_KINDS: tuple[tuple[type, Kind], ...] = (
+    (types.Boolean, "truth"),
+    (types.Integer, "whole"),
+    (types.Numeric, "number"),
+    (types.Enum, "text"),
+    (types.String, "text"),
+    (types.Date, "date"),
+)
+
+
+def _said(name: str, error: DBAPIError) -> Exception:
+    if error.connection_invalidated or isinstance(error, OperationalError):
+        return _gone(name, error)
+    return CantAsk(_first_line(error))
+
+
+def _gone(name: str, error: DBAPIError) -> Unavailable:
+    return Unavailable(f"{name} does not answer", _first_line(error), do="See that the database runs, and check again.")
+
+
+def _first_line(error: DBAPIError) -> str:
+    return next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)

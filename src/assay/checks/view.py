@@ -1,0 +1,19 @@
+"""The view over a table that is checked, which every query asks: its names, and the kinds of its columns. No I/O."""
+
+from typing import Literal
+
+from assay.contract.formats.sql import quoted
+
+#: The table, with NaN as null.
+VIEW = "checked"
+#: Hidden columns of the view: where a row came from; null in a database.
+FILE, ROW = "assay:file", "assay:row"
+Kind = Literal["text", "number", "whole", "truth", "time", "naive", "date", "other"]
+TIMES: tuple[Kind, ...] = ("time", "naive", "date")
+#: The kinds that have a least and a greatest value worth knowing.
+RANGED: tuple[Kind, ...] = ("number", "whole", *TIMES)
+
+
+def other(name: str) -> str:
+    """The view over another table, to which references are looked up."""
+    return quoted(f"other:{name}")
