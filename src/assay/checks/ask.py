@@ -9,7 +9,7 @@ from assay.checks.rules import ColumnRule, HasType, Refers, Rule, Sql
 from assay.checks.tables import CantAsk, Table
 from assay.checks.view import VIEW, Kind
 from assay.contract.formats.sql import quoted
-from assay.errors import AssayError, near_miss
+from assay.errors import BadInput, Unavailable, near_miss
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,11 @@ def _refer(rule: Refers, table: Table, now: datetime) -> Asked:
         kinds = table.refer(rule.to)
     except CantAsk as error:
         return Asked(rule, unasked=str(error))
-    except AssayError as error:
+    except BadInput as error:
+        return Asked(rule, unasked=error.what)
+    except Unavailable as error:
+        if not table.files:
+            raise
         return Asked(rule, unasked=error.what)
     if rule.key not in kinds:
         hint = near_miss(rule.key, kinds)
@@ -89,6 +93,8 @@ def _does_not_run(rule: Rule, table: Table) -> str | None:
         table.rows(f"SELECT count(*) FILTER (WHERE {condition}) AS n FROM {VIEW}")
     except CantAsk as error:
         return f"{condition}: {error}"
-    except AssayError as error:
-        return f"{condition}: {' '.join(error.values) or error.what}"
+    except Unavailable as error:
+        if not table.files:
+            raise
+        return f"{condition}: {' '.join(error.values)}"  # an engine may say so of a condition that it can't compute
     return None

@@ -141,16 +141,16 @@ def fresh(
     `zone` is that of times without one, and of days, like "America/New_York"; `calendar` says when nothing is due.
     Raises `BadInput` for no length of time, no zone, and when neither bound is given.
     """
-    bounds = [None if bound is None else times.duration(bound) for bound in (warn, error)]
-    if bounds == [None, None]:
+    early, late = (None if bound is None else times.duration(bound) for bound in (warn, error))
+    if early is None and late is None:
         raise BadInput(f'fresh("{column}") needs a bound', do=f'Write fresh("{column}", warn="12h", error="24h").')
-    if None not in bounds and bounds[0] > bounds[1]:  # pyright: ignore[reportOptionalOperand]
+    if early is not None and late is not None and early > late:
         raise BadInput(
             f'fresh("{column}") can never warn: {warn} is more than {error}', do="Let it warn before it fails."
         )
     if zone:
         times.zone(zone)
-    return Fresh(column, *bounds, zone=zone, calendar=calendar, where=where)
+    return Fresh(column, early, late, zone=zone, calendar=calendar, where=where)
 
 
 def sql(

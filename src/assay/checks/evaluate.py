@@ -1,22 +1,25 @@
 """Runs rules over a table: one look for what most are judged by, more only where a rule is broken."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from assay import times
 from assay.checks import plan, worst
-from assay.checks.ask import Asked, ask
+from assay.checks.ask import Asked, ask, wrong_kind
 from assay.checks.declare import Checks, Column, from_contract
 from assay.checks.declare import fresh as fresh_rule
 from assay.checks.facts import Facts, Wanted
 from assay.checks.judge import Finding, judge, missing, mistyped, unasked, unlike
 from assay.checks.report import Report, Result, WorstRow
 from assay.checks.rules import Fresh, HasType, IsIn, Refers, Rule, Sql, Unique
-from assay.checks.tables import CantAsk, Table, Target, open_table
+from assay.checks.tables import CantAsk, Table, Target, damaged, open_table
 from assay.checks.tables.files import below
 from assay.checks.view import FILE, ROW, VIEW
 from assay.checks.words import plain
@@ -54,16 +57,62 @@ def check(
     """
     at = times.instant(now or "now")
     checks = together(rules, fresh)
-    for attempt in range(1, ATTEMPTS + 1):
-        with closing(open_table(target, texts(checks))) as table:
-            run = Run(table, checks, at)
-            total, results = run.results()
-            if not (run.lost or table.changed):
-                break
-            log.warning("%s: %s, attempt %s", table.name, run.lost or "changed while it was read", attempt)
-            if attempt == ATTEMPTS:
-                results = [*results, *_unsettled(run, table)]
-    return Report(target=table.name, rows=total, files=len(table.files), checked_at=at, results=tuple(results))
+    try:
+        return _settled(target, checks, at)
+    except Unavailable:
+        found = damaged(target)
+        if not found:
+            raise
+        log.warning("%s: %s files can't be read and are left out", target, len(found))
+        report = _settled(target, checks, at, without=found)
+        lost = [could_not("file", f"can't be read: {one.why}", one.place) for one in found.values()]
+        return msgspec.structs.replace(report, results=(*lost, *report.results))
+
+
+def _settled(
+    target: Target,
+    checks: Checks,
+    at: datetime,
+    *,
+    without: Collection[Path] = (),
+    attempts: int = ATTEMPTS,
+    fatal: Mapping[int, str] | None = None,
+) -> Report:
+    """The report of a table that did not change meanwhile, in a database that stayed; else of the last attempt.
+
+    The last attempt leaves out the rules in `fatal`, which the connection did not survive before.
+    """
+    with closing(open_table(target, texts(checks), without)) as table:
+        run = Run(table, checks, at, leave_out=fatal if fatal and attempts == 1 else {})
+        try:
+            report = _report(run)
+        except Unavailable:
+            if not table.changed or attempts == 1:
+                raise
+            report = None
+        again = run.lost or ("changed while it was read" if table.changed else "")
+    if report and (not again or attempts == 1):
+        return report
+    log.warning("%s: %s; checking again", table.name, again)
+    try:
+        return _settled(target, checks, at, without=without, attempts=attempts - 1, fatal=run.fatal)
+    except Unavailable:
+        if report is None:
+            raise
+        return report
+
+
+def _report(run: "Run") -> Report:
+    total, results = run.results()
+    files = len(run.table.files)
+    every = (*results, *_unsettled(run.table))
+    return Report(target=run.table.name, rows=total, files=files, checked_at=run.now, results=every)
+
+
+def _unsettled(table: Table) -> Iterator[Result]:
+    if table.changed:
+        said = f"changed while it was read, {ATTEMPTS} times: the other results may belong to different states"
+        yield could_not("table", said)
 
 
 def together(rules: Rules | Sequence[Rules], fresh: str | timedelta | None = None) -> Checks:
@@ -82,12 +131,6 @@ def together(rules: Rules | Sequence[Rules], fresh: str | timedelta | None = Non
 def texts(checks: Checks) -> list[str]:
     """The columns that hold text, whatever a CSV file shows in them."""
     return [rule.column for rule in checks.rules if isinstance(rule, HasType) and rule.field.type is str]
-
-
-def _unsettled(run: "Run", table: Table) -> Iterator[Result]:
-    if table.changed and not run.lost:
-        said = "it changed while it was read, each time it was tried: the other results may belong to different states"
-        yield could_not("table", said)
 
 
 def could_not(rule: str, why: str, column: str = "") -> Result:
@@ -113,19 +156,31 @@ class Run:
     table: Table
     checks: Checks
     now: datetime
-    #: What was said when the table went away; empty while it is there.
+    #: Rules that are not asked, and why.
+    leave_out: Mapping[int, str] = field(default_factory=dict[int, str])
+    #: What was said when the database went away; empty while it is there.
     lost: str = ""
+    #: The rules by whose own queries it went away.
+    fatal: dict[int, str] = field(default_factory=dict[int, str])
     asked: dict[int, Asked] = field(default_factory=dict[int, Asked])
 
     def results(self) -> tuple[int, list[Result]]:
         """The count of rows and a result for each rule."""
         empty = self._columns_without_values()
-        self.asked = {i: ask(rule, self.table, empty, self.now) for i, rule in enumerate(self.checks.rules)}
+        self.asked = {i: self._ask(i, rule, empty) for i, rule in enumerate(self.checks.rules)}
         conditions = sorted({"", *(one.rule.where for one in self.asked.values() if not one.unasked)})
         facts = {where: self._facts(where) for where in conditions}
         whole = facts[""]
         results = [self._result(i, one, facts.get(one.rule.where, whole)) for i, one in self.asked.items()]
         return whole.rows if isinstance(whole, Facts) else 0, results
+
+    def _ask(self, key: int, rule: Rule, empty: Collection[str]) -> Asked:
+        if key in self.leave_out:
+            return Asked(rule, unasked=self.leave_out[key])
+        try:
+            return ask(rule, self.table, empty, self.now)
+        except Unavailable as error:
+            return Asked(rule, unasked=self._gone(error, key))
 
     def _facts(self, where: str) -> Facts | str:
         """What the rules with this condition are judged by, or why it can't be known."""
@@ -139,16 +194,17 @@ class Run:
         except Unavailable as error:
             return self._gone(error)
 
-    def _gone(self, error: Unavailable) -> str:
-        if self.table.files:  # a file that can't be read: reported as a whole
+    def _gone(self, error: Unavailable, key: int | None = None) -> str:
+        if self.table.files:  # a file that can't be read: of no use to any rule
             raise error
-        self.lost = self.lost or "   ".join([error.what, *error.values])
-        return self.lost
+        said = "   ".join([error.what, *error.values])
+        if key is not None and not self.lost:
+            self.fatal[key] = said
+        self.lost = self.lost or said
+        return said
 
     def _columns_without_values(self) -> set[str]:
         """Of the columns whose type a rule can't read, those that are empty: they may have any type."""
-        from assay.checks.ask import wrong_kind
-
         names = sorted({rule.columns[0] for rule in self.checks.rules if wrong_kind(rule, self.table.kinds)})
         if not names:
             return set()
@@ -173,7 +229,7 @@ class Run:
         except CantAsk as error:
             finding = unasked(str(error))
         except Unavailable as error:
-            finding = unasked(self._gone(error))
+            finding = unasked(self._gone(error, key))
         severity = finding.severity or rule.severity
         broken = "error" if finding.unasked else "fail" if severity == "error" else "warn"
         return Result(

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     NoSuchTableError,
     OperationalError,
+    PendingRollbackError,
 )
 
 from assay.checks.facts import Facts, Wanted, scan, scanned
@@ -43,7 +44,6 @@ class DatabaseTable:
     resources: ExitStack
     files: tuple[Path, ...] = ()
     changed: bool = False
-    _schema: str | None = field(default=None)
 
     def close(self) -> None:
         """Let go of it."""
@@ -55,16 +55,18 @@ class DatabaseTable:
 
     def rows(self, query: str, filtered: Collection[str] | None = None) -> list[dict[str, Any]]:  # noqa: ARG002
         """What the query gives. Raises `CantAsk` when it does not run, `Unavailable` when the database is gone."""
-        sql = translated(query, self.views, self.dialect)
+        sql = self._translated(query)
         try:
             with self.connection.begin_nested():  # a query that fails must not end the transaction of the others
                 return [dict(row) for row in self.connection.exec_driver_sql(sql).mappings()]
         except DatabaseError as error:
             raise _said(self.name, error) from None
+        except PendingRollbackError:  # of a connection that was lost before
+            raise Unavailable(f"{self.name} does not answer", "the connection was lost") from None
 
     def batches(self, query: str) -> Iterator[pa.RecordBatch]:
         """What the query gives, in parts."""
-        sql = translated(query, self.views, self.dialect)
+        sql = self._translated(query)
         try:
             with self.connection.execution_options(stream_results=True).exec_driver_sql(sql) as found:
                 for part in found.mappings().partitions(_BATCH):
@@ -72,13 +74,18 @@ class DatabaseTable:
         except DatabaseError as error:
             raise _said(self.name, error) from None
 
+    def _translated(self, query: str) -> str:
+        sql = translated(query, self.views, self.dialect)
+        # These drivers look for parameters even if there are none.
+        return sql.replace("%", "%%") if self.connection.dialect.paramstyle in ("format", "pyformat") else sql
+
     def micros(self, time: str) -> str:
         """The SQL for the microseconds since 1970 of a time; the time itself where there is no such function."""
         return f"(EXTRACT(EPOCH FROM {time}) * 1000000)" if self.dialect == "postgres" else time
 
     def refer(self, name: str) -> dict[str, Kind]:
         """Make the view over another table of this database."""
-        kinds, floats, source = _columns(self.connection, name, self.name)
+        kinds, floats, source = _columns(self.connection, name, name)
         self.views[other(name)] = view(source, floats, kinds, self.dialect, hidden=False)
         return kinds
 
@@ -90,7 +97,8 @@ def open_database(url: str) -> DatabaseTable:
     """
     address, _, table = url.partition("#")
     engine = _engine(address)
-    shown = engine.url.set(query={}).render_as_string(hide_password=True)
+    scheme = address.partition("://")[0]
+    shown = engine.url.set(query={}, drivername=scheme).render_as_string(hide_password=True)
     resources = ExitStack()
     resources.callback(engine.dispose)
     try:
@@ -166,7 +174,7 @@ def _columns(connection: Connection, table: str, name: str) -> tuple[dict[str, K
             *[near_miss(bare, known)] * bool(near_miss(bare, known)),
             do="It may have been dropped or renamed; name a table after #.",
         )
-    kinds = {column["name"]: _kind(column["type"]) for column in found}
+    kinds: dict[str, Kind] = {column["name"]: _kind(column["type"]) for column in found}
     floats = frozenset(column["name"] for column in found if isinstance(column["type"], types.Float))
     return kinds, floats, ".".join(map(quoted, [*schemas, bare]))
 
@@ -202,6 +210,7 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
     (types.Boolean, "truth"),
     (types.Integer, "whole"),
     (types.Numeric, "number"),
+    (types.Float, "number"),
     (types.Enum, "text"),
     (types.String, "text"),
     (types.Date, "date"),

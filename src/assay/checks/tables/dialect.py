@@ -46,7 +46,7 @@ def translated(query: str, views: Mapping[str, str], dialect: str) -> str:
         ) from None
     named = ", ".join(f"{name} AS ({definition})" for name, definition in views.items())
     try:
-        (found,) = sqlglot.transpile(f"WITH {named} {query}", read="duckdb", write=dialect, unsupported_level=None)
+        (found,) = sqlglot.transpile(f"WITH {named} {query}", read="duckdb", write=dialect)
     except SqlglotError as error:
         raise CantAsk(" ".join(str(error).splitlines()[0].split())) from None
     return found

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ class DuckTable:
     footed: frozenset[str] = frozenset()
     _seen: tuple[tuple[int, int], ...] = field(default=())
 
-    @cached_property
+    @property
     def kinds(self) -> dict[str, Kind]:
         """Column to its kind, in the table's order."""
         return {name: _kind(type_name) for name, type_name in self.types.items()}

@@ -38,6 +38,17 @@ def read_footers(files: Sequence[Path], columns: Collection[str]) -> Facts:
     return Facts(sum(footer.num_rows for footer in footers), {name: one for name, one in known.items() if one})
 
 
+def unreadable(file: Path) -> str:
+    """What is wrong with a Parquet file, from reading all of it; empty when it is whole."""
+    try:
+        with pq.ParquetFile(file) as opened:
+            for _ in opened.iter_batches():
+                pass
+    except (pa.ArrowException, OSError) as error:
+        return (str(error).splitlines() or [type(error).__name__])[0]
+    return ""
+
+
 def _part(footer: Any, name: str) -> _Part | None:
     schema = footer.schema.to_arrow_schema()
     alike = [other for other in schema.names if other.lower() == name.lower()]  # DuckDB takes them for one

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import narwhals as nw
 import pyarrow as pa
@@ -103,10 +103,10 @@ def open_frame(frame: object) -> FrameTable | DuckTable:
     if any(getattr(getattr(frame, "index", None), "names", ())):  # of pandas: an index with a name is a column
         return open_arrow(name, as_arrow(name, frame))
     try:
-        lazy: nw.LazyFrame[Any] = nw.from_native(frame).lazy()
+        lazy: nw.LazyFrame[Any] = nw.from_native(cast("Any", frame)).lazy()
     except TypeError:  # a stream of Arrow of another library
         return open_arrow(name, as_arrow(name, frame))
-    kinds = {column: _kind(dtype) for column, dtype in lazy.collect_schema().items()}
+    kinds: dict[str, Kind] = {column: _kind(dtype) for column, dtype in lazy.collect_schema().items()}
     if "other" in kinds.values():  # as in pandas a column of anything
         return open_arrow(name, as_arrow(name, frame))
     return FrameTable(name, frame, lazy, kinds)
@@ -130,7 +130,10 @@ def _kind(dtype: Any) -> Kind:
         return "number"
     if isinstance(dtype, nw.Datetime):
         return "time" if dtype.time_zone else "naive"
-    return next((kind for one, kind in _KINDS if dtype == one), "other")
+    for one, kind in _KINDS:
+        if dtype == one:
+            return kind
+    return "other"
 
 
 def _known(name: str, kind: Kind) -> list[nw.Expr]:
