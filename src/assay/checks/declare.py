@@ -7,7 +7,10 @@ from os import PathLike, fspath
 
 from assay import times
 from assay.checks.freshness import Calendar
+from assay.checks.infer import infer_rules
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
+from assay.checks.source import source
+from assay.checks.tables import Target
 from assay.contract import Field, Record, fields
 from assay.contract import between as _range
 from assay.contract import nulls as _nulls
@@ -99,8 +102,17 @@ class Checks:
         #: The column that `check(..., fresh=...)` looks at.
         self.event_time: str | None = event_time or next((part.event_time for part in nested if part.event_time), None)
 
+    @classmethod
+    def infer(cls, target: Target) -> "Checks":
+        """The rules that a table keeps today, with some slack: `print` them, look through them, and keep them in a file.
+
+        Raises `BadInput` for an empty table, and as `check` does.
+        """
+        rules, context = infer_rules(target)
+        return cls(*rules, context=context)
+
     def __repr__(self) -> str:
-        return f"Checks({', '.join(map(repr, self.rules))})"
+        return source(self.rules, context=self.context)
 
 
 def rows(

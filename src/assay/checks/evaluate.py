@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from assay.checks.ask import Asked, ask, wrong_kind
 from assay.checks.declare import Checks, Column, from_contract
 from assay.checks.declare import fresh as fresh_rule
 from assay.checks.facts import Facts, Wanted
+from assay.checks.failing import write_failing
 from assay.checks.judge import Finding, judge, missing, mistyped, unasked, unlike
 from assay.checks.report import Report, Result, WorstRow
 from assay.checks.rules import Fresh, HasType, IsIn, Refers, Rule, Sql, Unique
@@ -39,13 +41,15 @@ def check(
     *,
     fresh: str | timedelta | None = None,
     now: datetime | str | None = None,
+    failing: str | PathLike[str] | None = None,
 ) -> Report:
     """Say whether a table keeps its rules, and which rows don't.
 
     The table is a Parquet or CSV file, a folder of them (also `day=2013-01-01/`), a glob, a frame of pyarrow, polars,
     pandas or Spark, or the URL of a table like `postgresql://user@host/shop#public.orders`; the rules are those of a
     contract, of `Checks`, or of several together. `fresh` also asks that the contract's event time is at most that old
-    at `now`, the present when omitted. NaN counts as missing; so do an empty text and NA in a CSV file.
+    at `now`, the present when omitted. NaN counts as missing; so do an empty text and NA in a CSV file. All rows at
+    fault are written to the Parquet file `failing`, when it is named and there are any.
     Raises `BadInput` for what is absent or no table, `Unavailable` for a damaged file or a database that is away; a
     broken rule is no exception.
 
@@ -58,13 +62,13 @@ def check(
     at = times.instant(now or "now")
     checks = together(rules, fresh)
     try:
-        return _settled(target, checks, at)
+        return _settled(target, checks, at, failing=failing)
     except Unavailable:
         found = damaged(target)
         if not found:
             raise
         log.warning("%s: %s files can't be read and are left out", target, len(found))
-        report = _settled(target, checks, at, without=found)
+        report = _settled(target, checks, at, failing=failing, without=found)
         lost = [could_not("file", f"can't be read: {one.why}", one.place) for one in found.values()]
         return msgspec.structs.replace(report, results=(*lost, *report.results))
 
@@ -74,6 +78,7 @@ def _settled(
     checks: Checks,
     at: datetime,
     *,
+    failing: str | PathLike[str] | None,
     without: Collection[Path] = (),
     attempts: int = ATTEMPTS,
     fatal: Mapping[int, str] | None = None,
@@ -86,6 +91,8 @@ def _settled(
         run = Run(table, checks, at, leave_out=fatal if fatal and attempts == 1 else {})
         try:
             report = _report(run)
+            if failing is not None and (broken := run.broken(report)):
+                write_failing(table, broken, failing)
         except Unavailable:
             if not table.changed or attempts == 1:
                 raise
@@ -95,7 +102,7 @@ def _settled(
         return report
     log.warning("%s: %s; checking again", table.name, again)
     try:
-        return _settled(target, checks, at, without=without, attempts=attempts - 1, fatal=run.fatal)
+        return _settled(target, checks, at, failing=failing, without=without, attempts=attempts - 1, fatal=run.fatal)
     except Unavailable:
         if report is None:
             raise
@@ -173,6 +180,15 @@ class Run:
         whole = facts[""]
         results = [self._result(i, one, facts.get(one.rule.where, whole)) for i, one in self.asked.items()]
         return whole.rows if isinstance(whole, Facts) else 0, results
+
+    def broken(self, report: Report) -> dict[str, Asked]:
+        """The rules that rows are at fault of, by the name they have in an export."""
+        found = zip(self.asked.values(), report.results, strict=False)
+        return {
+            " ".join(filter(None, [one.rule, one.column])): asked
+            for asked, one in found
+            if one.failing and one.status in ("fail", "warn") and not (asked.absent or asked.unlike)
+        }
 
     def _ask(self, key: int, rule: Rule, empty: Collection[str]) -> Asked:
         if key in self.leave_out:

@@ -58,6 +58,15 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
     return f"SELECT {picked} FROM {VIEW} WHERE {breaks.when} ORDER BY {order} LIMIT {SHOWN}"
 
 
+def every_row(rule: Rule, breaks: Breaks, kinds: Mapping[str, Kind]) -> str:
+    """All rows at fault, whole, with where they stand; empty when the rule is not about single rows."""
+    picked = ", ".join([_PLACE, *(_readable(name, kind) for name, kind in kinds.items())])
+    if isinstance(rule, Unique):
+        keys = ", ".join(map(quoted, rule.over))
+        return f"SELECT {picked} FROM {VIEW} JOIN ({_repeated(rule)}) AS repeated USING ({keys}) WHERE {rule.where or 'true'}"
+    return f"SELECT {picked} FROM {VIEW} WHERE {breaks.when}" if breaks.when else ""
+
+
 def _repeated(rule: Unique) -> str:
     keys = [quoted(name) for name in rule.over]
     there = " AND ".join([f"({rule.where})"] * bool(rule.where) + [f"{key} IS NOT NULL" for key in keys])
