@@ -1,6 +1,6 @@
 """Says whether a table keeps its rules: nulls, ranges, categories, uniqueness, freshness; shows the rows at fault."""
 
-from assay.checks.declare import Checks, col, fresh, from_contract, rows, sql, unique
+from assay.checks.declare import Checks, col, fresh, from_contract, like, rows, sql, unique
 from assay.checks.evaluate import check
 from assay.checks.freshness import Calendar
 from assay.checks.render import render
@@ -15,6 +15,7 @@ __all__ = [
     "col",
     "fresh",
     "from_contract",
+    "like",
     "render",
     "rows",
     "sql",

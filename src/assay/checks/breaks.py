@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from assay.checks.freshness import AHEAD, clock
+from assay.checks.like import LikeColumn, kinds_of, never_seen
 from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rule, Sql
 from assay.checks.view import TIMES, Kind, other
 from assay.checks.words import moment
@@ -41,6 +42,8 @@ def kinds_for(rule: Rule) -> tuple[Kind, ...]:
             return _KINDS[float]
         case IsIn():
             return _KINDS[str] if isinstance(rule.values[0], str) else _KINDS[float]
+        case LikeColumn():
+            return kinds_of(rule)
         case Fresh():
             return TIMES if rule.zone else _KINDS[datetime]
         case _:
@@ -79,6 +82,8 @@ def _breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
             return Breaks(f"{column} NOT IN (SELECT {key} FROM {other(rule.to)} WHERE {key} IS NOT NULL)")
         case Sql():
             return Breaks(f"NOT ({rule.predicate})")
+        case LikeColumn():
+            return Breaks(never_seen(rule))
         case _:
             return Breaks()
 

@@ -1,6 +1,6 @@
 """How the rules of a table are declared: in Python, or by a contract. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from os import PathLike, fspath
@@ -8,6 +8,7 @@ from os import PathLike, fspath
 from assay import times
 from assay.checks.freshness import Calendar
 from assay.checks.infer import infer_rules
+from assay.checks.like import Like
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
 from assay.checks.source import source
 from assay.checks.tables import Target
@@ -17,8 +18,9 @@ from assay.contract import nulls as _nulls
 from assay.contract.fields import Severity
 from assay.contract.record import event_time_field, key_field
 from assay.errors import BadInput
+from assay.profiles import Profile
 
-__all__ = ["Checks", "col", "fresh", "from_contract", "rows", "sql", "unique"]
+__all__ = ["Checks", "col", "fresh", "from_contract", "like", "rows", "sql", "unique"]
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,21 @@ def fresh(
     if zone:
         times.zone(zone)
     return Fresh(column, early, late, zone=zone, calendar=calendar, where=where)
+
+
+def like(
+    reference: Target | Profile,
+    *columns: str,
+    seasonal: Sequence[str] = (),
+    where: str = "",
+    severity: Severity = "warn",
+) -> Like:
+    """The table looks like `reference`, another table or its profile, in `columns`, or in all that both have.
+
+    Asks of each whether its values are spread alike (PSI above 0.1 and above chance), as many are missing (2 % of the
+    rows, and chance), and none is of a kind never seen (0.5 %). The spread of `seasonal` columns is not compared.
+    """
+    return Like(reference, columns, tuple(seasonal), where=where, severity=severity)
 
 
 def sql(

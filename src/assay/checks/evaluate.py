@@ -19,6 +19,7 @@ from assay.checks.declare import fresh as fresh_rule
 from assay.checks.facts import Facts, Wanted
 from assay.checks.failing import write_failing
 from assay.checks.judge import Finding, judge, missing, mistyped, unasked, unlike
+from assay.checks.like import LikeColumn, compare, counts, expand
 from assay.checks.report import Report, Result, WorstRow
 from assay.checks.rules import Fresh, HasType, IsIn, Refers, Rule, Sql, Unique
 from assay.checks.tables import CantAsk, Table, Target, damaged, open_table
@@ -173,8 +174,9 @@ class Run:
 
     def results(self) -> tuple[int, list[Result]]:
         """The count of rows and a result for each rule."""
-        empty = self._columns_without_values()
-        self.asked = {i: self._ask(i, rule, empty) for i, rule in enumerate(self.checks.rules)}
+        rules = self._expanded()
+        empty = self._columns_without_values(rules)
+        self.asked = {i: self._ask(i, rule, empty) for i, rule in enumerate(rules)}
         conditions = sorted({"", *(one.rule.where for one in self.asked.values() if not one.unasked)})
         facts = {where: self._facts(where) for where in conditions}
         whole = facts[""]
@@ -219,9 +221,20 @@ class Run:
         self.lost = self.lost or said
         return said
 
-    def _columns_without_values(self) -> set[str]:
+    def _expanded(self) -> list[Rule]:
+        """The rules, with a comparison for each column where the whole table is compared with another."""
+        rules: list[Rule] = []
+        for rule in self.checks.rules:
+            try:
+                rules += expand(rule, self.table.kinds)
+            except (BadInput, Unavailable) as error:
+                self.leave_out = {**self.leave_out, len(rules): " ".join([error.what, *error.values])}
+                rules.append(rule)
+        return rules
+
+    def _columns_without_values(self, rules: Sequence[Rule]) -> set[str]:
         """Of the columns whose type a rule can't read, those that are empty: they may have any type."""
-        names = sorted({rule.columns[0] for rule in self.checks.rules if wrong_kind(rule, self.table.kinds)})
+        names = sorted({rule.columns[0] for rule in rules if wrong_kind(rule, self.table.kinds)})
         if not names:
             return set()
         try:
@@ -279,6 +292,8 @@ class Run:
         rule = asked.rule
         if isinstance(rule, Unique):
             return self.table.rows(worst.duplicates(rule))[0]
+        if isinstance(rule, LikeColumn):
+            return {"compared": compare(rule, self.table.rows(counts(rule, self.table.kinds[rule.column])))}
         if not asked.breaks.when:
             return {"failing": 0}
         told = plan.answer(rule, facts, self.now)

@@ -7,6 +7,7 @@ from typing import Any
 
 from assay.checks.breaks import kinds_for
 from assay.checks.freshness import Calendar, moment_of
+from assay.checks.like import Compared, LikeColumn
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
 from assay.checks.view import Kind
 from assay.checks.words import age, among, cell, moment, number, share
@@ -87,31 +88,35 @@ def unasked(why: str) -> Finding:
 def _judged(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
     match rule:
         case Rows():
-            broken = not (rule.min or 0) <= total <= (total if rule.max is None else rule.max)
-            return Finding(
-                broken,
-                number(total),
-                f"{number(total)} rows, {rule.expected} expected" if total else f"empty, {rule.expected} expected",
-            )
+            return _rows(rule, total)
         case HasType():
             return Finding(False, rule.expected)
         case Nulls():
             return _nulls(rule, numbers["failing"], total)
         case Between():
             return _between(rule, numbers, total)
-        case IsIn():
-            return _known(rule, [str(value) for value in rule.values], numbers, total)
-        case Refers():
-            return _known(rule, [], numbers, total)
+        case IsIn() | Refers():
+            return _known(rule, numbers, total)
         case Unique():
             return _unique(rule, numbers, total)
         case Fresh():
             return _fresh(rule, numbers, total, now)
+        case LikeColumn():
+            return _like(numbers["compared"])
         case Sql():
-            failing = numbers["failing"]
-            return Finding(failing > 0, "true of every row", f"{_of(failing, total)} break {rule.predicate}", failing)
+            return _sql(rule, numbers["failing"], total)
         case _:
             raise TypeError(rule)
+
+
+def _rows(rule: Rows, total: int) -> Finding:
+    broken = not (rule.min or 0) <= total <= (total if rule.max is None else rule.max)
+    counted = f"{number(total)} rows" if total else "empty"
+    return Finding(broken, number(total), f"{counted}, {rule.expected} expected")
+
+
+def _sql(rule: Sql, failing: int, total: int) -> Finding:
+    return Finding(failing > 0, "true of every row", f"{_of(failing, total)} break {rule.predicate}", failing)
 
 
 def _of(failing: int, total: int) -> str:
@@ -137,10 +142,11 @@ def _between(rule: Between, numbers: Numbers, total: int) -> Finding:
     return Finding(failing > 0, among(low, high, rule.unit), message, failing)
 
 
-def _known(rule: IsIn | Refers, known: list[str], numbers: Numbers, total: int) -> Finding:
+def _known(rule: IsIn | Refers, numbers: Numbers, total: int) -> Finding:
     failing = numbers.get("failing", 0)
     if not failing:
         return Finding(False, "only known values")
+    known = [str(value) for value in rule.values] if isinstance(rule, IsIn) else []
     hints = [(value, count, near_miss(str(value), known)) for value, count in numbers["unknown"]]
     texts = [f"{cell(value)} × {number(count)}" + (f" ({hint})" if hint else "") for value, count, hint in hints]
     more = numbers["unknowns"] - len(texts)
@@ -154,6 +160,12 @@ def _unique(rule: Unique, numbers: Numbers, total: int) -> Finding:
         return Finding(False, rule.expected)
     observed = f"{number(values)} value{'s' * (values != 1)} more than once"
     return Finding(True, observed, f"{_of(failing, total)} not unique   {observed}", failing)
+
+
+def _like(compared: Compared) -> Finding:
+    if not compared.sentences:
+        return Finding(False, f"PSI {compared.psi:.2g}")
+    return Finding(True, compared.sentences[0], "   ".join(compared.sentences), compared.unseen)
 
 
 def _fresh(rule: Fresh, numbers: Numbers, total: int, now: datetime) -> Finding:

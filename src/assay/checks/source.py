@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from assay.checks.freshness import Calendar
+from assay.checks.like import Like
 from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
 from assay.checks.words import age
 
@@ -15,7 +16,9 @@ _INDENT = " " * 4
 
 
 def source(rules: Iterable[Rule], *, context: Sequence[str] = ()) -> str:
-    """The expression that declares these rules, in the same order; those that a contract brings are left to it.
+    """The expression that declares these rules, in the same order.
+
+    Types, which a contract brings, and references, which are tables, have no text here.
 
     >>> print(source([Rows(min=5), Between("wind", 0, 100), Nulls("wind", 0.1, severity="warn")]))
     Checks(
@@ -23,7 +26,7 @@ def source(rules: Iterable[Rule], *, context: Sequence[str] = ()) -> str:
         col("wind").between(0, 100).nulls(max=0.1, severity="warn"),
     )
     """
-    own = [rule for rule in rules if not isinstance(rule, HasType)]
+    own = [rule for rule in rules if not isinstance(rule, HasType | Like)]
     lines: list[str] = []
     for column, together in groupby(own, _column):
         if column:

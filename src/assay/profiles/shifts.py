@@ -146,7 +146,12 @@ def _new(past: Past, now: Column) -> _Said:
         return "unseen", share, limit, f"{_percent(share)} of the values were never seen before: {named}"
     low, high = past.range
     said = f"up to {now.high:.4g}" if (now.high or 0) > high else f"down to {now.low:.4g}"
-    return "range", share, limit, f"{_percent(share)} of the values are far outside, {said}; before {low:.4g} to {high:.4g}"
+    return (
+        "range",
+        share,
+        limit,
+        f"{_percent(share)} of the values are far outside, {said}; before {low:.4g} to {high:.4g}",
+    )
 
 
 def _constant(past: Past, now: Column) -> _Said:

@@ -27,12 +27,19 @@ def find(name: str) -> tuple[Format, tuple[Path, ...]]:
 
 
 def _listed(path: Path) -> list[Path]:
-    if path.is_dir():
-        return [file for file in sorted(path.rglob("*")) if _ending(file) and not _hidden(file.relative_to(path))]
     if path.exists():
-        return [path]
+        return _below(path)
     matches = glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return [file for file in map(Path, sorted(matches)) if file.is_file()]
+    found = {
+        file: None for match in map(Path, sorted(matches)) for file in _below(match)
+    }  # ** gives a folder and its files
+    return list(found)
+
+
+def _below(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return [file for file in sorted(path.rglob("*")) if _ending(file) and not _hidden(file.relative_to(path))]
 
 
 def below(file: str, files: tuple[Path, ...]) -> str:
