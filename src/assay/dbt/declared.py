@@ -8,11 +8,11 @@ from typing import Any, Literal
 Kind = Literal["not_null", "unique", "accepted_values", "relationships"]
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(Exception):
     """Something declared can't be worked out; it becomes a result of status "error"."""
 
 
-class Skipped(Exception):  # noqa: N818
+class Skipped(Exception):
     """Something declared is not for us, or dbt would not run it either; it is listed as not read."""
 
 

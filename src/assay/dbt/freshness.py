@@ -6,7 +6,7 @@ a time without a zone is UTC; no time at all is the year 1; a limit is passed on
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
+from msgspec.structs import replace
 
 from assay.checks.words import age, moment
 from assay.dbt.declared import Source, Thresholds, Unreadable
@@ -19,7 +19,7 @@ _STATUS: dict[str, Status] = {"pass": "pass", "warn": "warn", "error": "fail"}
 
 
 def judge(length: timedelta, thresholds: Thresholds) -> str:
-    """dbt's word for an age; the limit of an error is tried first, even if it is the smaller one.
+    """What dbt calls an age: pass, warn or error; the limit of an error is tried first, even if it is the smaller one.
 
     >>> judge(timedelta(hours=1), Thresholds(error_after=timedelta(hours=1)))
     'pass'
@@ -48,10 +48,10 @@ def measure(warehouse: Warehouse, source: Source, declared: str) -> DbtResult:
         sql = _sql(source)
         newest, now = _times(warehouse, sql)
     except (AskError, Unreadable) as error:
-        return msgspec.structs.replace(blank, message=str(error), sql=sql)
+        return replace(blank, message=str(error), sql=sql)
     length = now - newest
     word = judge(length, source.thresholds)
-    return msgspec.structs.replace(
+    return replace(
         blank,
         status=_STATUS[word],
         dbt_status=word,
@@ -83,7 +83,8 @@ def _times(warehouse: Warehouse, sql: str) -> tuple[datetime, datetime]:
     if newest is None:
         return NEVER, utc(now)
     if not isinstance(newest, datetime):
-        raise Unreadable(f"a timestamp is expected, the newest is {newest!r}; cast it in loaded_at_field")
+        kind = type(newest).__name__
+        raise Unreadable(f"a timestamp is expected, the newest is the {kind} {newest}; cast it in loaded_at_field")
     return utc(newest), utc(now)
 
 

@@ -3,9 +3,11 @@
 What each counts is that of the macros `default__test_*`; the verdict is that of dbt-core's `task/test.py`.
 """
 
+import math
+from decimal import Decimal
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from assay.checks.words import number, plain
 from assay.dbt.declared import Settings, Test
@@ -15,6 +17,11 @@ from assay.dbt.warehouse import AskError, Warehouse
 SHOWN = 5
 #: Of a whole row only the first columns are shown.
 COLUMNS = 8
+#: Texts that dbt takes for truths, as distutils once did.
+_TRUTHS = {
+    **dict.fromkeys(("y", "yes", "t", "true", "on", "1"), True),
+    **dict.fromkeys(("n", "no", "f", "false", "off", "0"), False),
+}
 
 
 def failures_sql(test: Test) -> str:
@@ -38,7 +45,7 @@ def failures_sql(test: Test) -> str:
 
 
 def verdict(settings: Settings, *, should_warn: bool, should_error: bool) -> str:
-    """dbt's word: a test of severity "warn" never fails, one of severity "error" may also warn.
+    """What dbt calls a count: a test of severity "warn" never fails, one of severity "error" may also warn.
 
     >>> verdict(Settings(), should_warn=True, should_error=False)
     'warn'
@@ -68,15 +75,15 @@ def ask(warehouse: Warehouse, test: Test, declared: str) -> DbtResult:
     try:
         failures, should_warn, should_error = _counted(warehouse, test.settings, sql)
     except AskError as error:
-        return msgspec.structs.replace(blank, message=str(error))
+        return replace(blank, message=f"{_what(test)}? {error}")
     word = verdict(test.settings, should_warn=should_warn, should_error=should_error)
     status: Status = "fail" if word == "fail" else "warn" if word == "warn" else "pass"
     if word == "pass":
         found = f"{number(failures)} found, allowed" if failures else "none found"
-        return msgspec.structs.replace(blank, status=status, dbt_status=word, message=f"{_what(test)}: {found}")
+        return replace(blank, status=status, dbt_status=word, message=f"{_what(test)}: {found}")
     condition = test.settings.error_if if word == "fail" else test.settings.warn_if
     limits = "" if condition.replace(" ", "") == "!=0" else f", {word}s if {condition}"
-    return msgspec.structs.replace(
+    return replace(
         blank,
         status=status,
         dbt_status=word,
@@ -92,16 +99,22 @@ def _counted(warehouse: Warehouse, settings: Settings, sql: str) -> tuple[int, b
     judged = f"{calc} as failures, {calc} {settings.warn_if} as should_warn, {calc} {settings.error_if} as should_error"
     _, rows = warehouse.ask(f"select {judged}\nfrom (\n{limited}\n) dbt_internal_test")
     failures, should_warn, should_error = rows[0]
-    try:
-        count = int(failures)
-    except (TypeError, ValueError, OverflowError):
-        raise AskError(f"fail_calc {calc} gives {failures!r}, a number is expected") from None
-    return count, _truth(should_warn), _truth(should_error)
+    return _whole(failures, calc), _truth(should_warn), _truth(should_error)
+
+
+def _whole(value: Any, calc: str) -> int:
+    """A count as dbt takes it: a number without a fraction, of whatever type."""
+    numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if not numeric or not math.isfinite(value) or value != int(value):
+        raise AskError(f"fail_calc {calc} gives {'NULL' if value is None else value}, a whole number is expected")
+    return int(value)
 
 
 def _truth(value: Any) -> bool:
     if isinstance(value, str):
-        return value.lower() in ("y", "yes", "t", "true", "on", "1")
+        if value.lower() not in _TRUTHS:
+            raise AskError(f"warn_if or error_if gives {value!r}, a truth is expected")
+        return _TRUTHS[value.lower()]
     return bool(value)
 
 
@@ -124,8 +137,9 @@ def _worst(warehouse: Warehouse, test: Test) -> tuple[dict[str, Cell], ...]:
         sql = f"select from_field, count(*) as n_records from (\n{sql}\n) failures group by 1 order by 2 desc, 1"
     else:
         sql += "\norder by 2 desc, 1"
+    limit = SHOWN if test.settings.limit is None else min(SHOWN, test.settings.limit)
     try:
-        names, rows = warehouse.ask(f"{sql}\nlimit {SHOWN}")
+        names, rows = warehouse.ask(f"{sql}\nlimit {limit}")
     except AskError:
         return ()  # the count stands; to show rows is only help
     return tuple({name: plain(value) for name, value in list(zip(names, row, strict=True))[:COLUMNS]} for row in rows)

@@ -104,7 +104,7 @@ class Renderer:
             call.kwargs = [each for each in call.kwargs if each.key in wanted]
             call.args = [each for each in call.args if isinstance(each, nodes.Dict)]
             only = nodes.Template([nodes.Output([call])])
-            names = {**self._names, function: lambda *given, **kwargs: found.update(*given, **kwargs)}
+            names = {**self._names, function: found.update}
             _guarded(lambda made=only, known=names: _ENVIRONMENT.from_string(made).render(known), f"{function}(...)")
         return {key: value for key, value in found.items() if key in wanted}
 
@@ -124,7 +124,7 @@ def _guarded(work: Callable[[], _T], shown: str) -> _T:
 
 
 def var_of(variables: Mapping[str, Any], project: str) -> Callable[..., Any]:
-    """dbt's `var`: the vars of the project's own name win over those of all."""
+    """The `var` of dbt: the vars of the project's own name win over those of all."""
     own: Any = variables.get(project)
     known: Tree = {**variables, **(own if isinstance(own, dict) else {})}
 
@@ -139,7 +139,7 @@ def var_of(variables: Mapping[str, Any], project: str) -> Callable[..., Any]:
 
 
 def env_var(name: str, default: str | None = None) -> str:
-    """dbt's `env_var`: a variable of the environment; `Unreadable` when it is unset and has no default."""
+    """The `env_var` of dbt: a variable of the environment; `Unreadable` when it is unset and has no default."""
     found = os.environ.get(name, default)
     if found is None:
         raise Unreadable(f"the environment has no variable {name!r}")

@@ -41,7 +41,10 @@ class Nodes:
     patches: dict[str, Tree] = field(default_factory=dict[str, Tree])
 
     def ref(self, *names: str, **version: Any) -> Relation:
-        """dbt's `ref`. Raises `Skipped` for what dbt would not test either, `Unreadable` for what can't be worked out."""
+        """The `ref` of dbt.
+
+        Raises `Skipped` for what dbt would not test either, `Unreadable` for what can't be worked out.
+        """
         *package, name = names
         if package and package[0] != self.project.name:
             raise Skipped(f"it refers to the package {package[0]}")

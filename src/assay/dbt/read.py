@@ -125,13 +125,17 @@ class _Reading:
         for folder in self.project.paths("test-paths", "tests"):
             for path in sorted(folder.rglob("*.sql")):
                 if path.relative_to(folder).parts[0] != "generic":
-                    self.declared.left.append(Left(f"test {path.stem}", self.project.shown(path), "it is SQL of its own"))
+                    self.declared.left.append(
+                        Left(f"test {path.stem}", self.project.shown(path), "it is SQL of its own")
+                    )
 
     def leave_packages(self) -> None:
         """List the installed packages, whose sources and tests dbt would take in."""
         place = self.project.folder / str(self.project.tree.get("packages-install-path", "dbt_packages"))
         for path in sorted(place.glob("*/dbt_project.yml")):
-            self.declared.left.append(Left(f"package {path.parent.name}", self.project.shown(path), "packages are not read"))
+            self.declared.left.append(
+                Left(f"package {path.parent.name}", self.project.shown(path), "packages are not read")
+            )
 
 
 def _files(project: Project) -> Iterator[tuple[Path, Path]]:

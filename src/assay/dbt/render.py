@@ -34,9 +34,14 @@ def render(report: DbtReport, console: "Console") -> None:
 
 def lines(report: DbtReport, width: int = 100) -> list[str]:
     """The report as lines of text: the worst first, beneath each what fails; what passed is only counted."""
-    shown = [each for each in report.results if each.status != "pass" or each.notes]
+    gone = {each.subject for each in report.of("table") if each.status == "fail"}
+    # Of a table that is gone all else says only that.
+    hidden = [each for each in report.having("error") if each.subject in gone]
+    shown = [each for each in report.results if each not in hidden and (each.status != "pass" or each.notes)]
     name_width = min(max((len(each.subject) for each in shown), default=0), _NAME)
     found = [line for each in shown for line in _broken(each, name_width, width)]
+    if hidden:
+        found.append(f"ERROR {_many(len(hidden), 'question')} about tables that are not there")
     return [*_head(report, width), *found, *_not_read(report, width)]
 
 
@@ -70,7 +75,14 @@ def _not_read(report: DbtReport, width: int) -> list[str]:
     shown = [f"{count} x {why}" for why, count in reasons.most_common(_REASONS)]
     rest = len(reasons) - len(shown)
     tail = [f"and {rest} more reasons; --json lists all"] if rest else []
-    return [*first, *(line for each in [*shown, *tail] for line in _fold(each, width, initial_indent=_INDENT, subsequent_indent=_INDENT + "  "))]
+    return [
+        *first,
+        *(
+            line
+            for each in [*shown, *tail]
+            for line in _fold(each, width, initial_indent=_INDENT, subsequent_indent=_INDENT + "  ")
+        ),
+    ]
 
 
 def _many(count: int, noun: str) -> str:

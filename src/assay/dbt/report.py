@@ -97,12 +97,16 @@ class DbtReport(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused(what, *first_few((f"{each.name}: {each.message}" for each in broken), len(broken)))
 
 
-_WORST: dict[Status, int] = {"error": 0, "fail": 1, "warn": 2, "pass": 3}
+_STATUSES = ("error", "fail", "warn", "pass")
+_KINDS = ("table", "freshness", "test")
 
 
 def worst_first(results: Iterable[DbtResult]) -> tuple[DbtResult, ...]:
-    """Results in the order in which people want to see them; a table that is gone before what is asked of it."""
-    kinds = {"table": 0, "freshness": 1, "test": 2}
-    return tuple(
-        sorted(results, key=lambda each: (_WORST[each.status], kinds[each.kind], -each.failures, -(each.age_s or 0), each.name))
-    )
+    """Results in the order in which people want to see them; a table that is gone before all that is asked of it."""
+    return tuple(sorted(results, key=_rank))
+
+
+def _rank(result: DbtResult) -> tuple[int, int, int, float, str]:
+    status, kind = _STATUSES.index(result.status), _KINDS.index(result.kind)
+    gone = kind == 0 and result.status == "fail"
+    return (-1 if gone else status, kind, -result.failures, -(result.age_s or 0), result.name)

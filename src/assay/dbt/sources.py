@@ -33,7 +33,7 @@ class Sources:
     disabled: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def source(self, source: str, table: str) -> Relation:
-        """dbt's `source`. Raises `Skipped` for one that is unknown or disabled: dbt would not test it either."""
+        """The `source` of dbt. Raises `Skipped` for one that is unknown or disabled: dbt would not test it either."""
         if (source, table) in self.disabled:
             raise Skipped(f"the source {source}.{table} is disabled")
         if (source, table) not in self.known:
@@ -86,9 +86,7 @@ class Sources:
         if query is not None:
             known = self.project.renderer.knowing(this=made.relation, source=self.source)
             query = known.text(query)
-        return Source(
-            unique_id, str(outer["name"]), str(inner["name"]), made.relation, thresholds, field_, query, file
-        )
+        return Source(unique_id, str(outer["name"]), str(inner["name"]), made.relation, thresholds, field_, query, file)
 
     def _relation(self, outer: Tree, inner: Tree, shown: str) -> Relation:
         database = str(outer.get("database") or self.project.profile.database)

@@ -2,6 +2,8 @@
 
 from difflib import get_close_matches
 
+from msgspec.structs import replace
+
 from assay.checks.words import number
 from assay.dbt.declared import Declared, Relation
 from assay.dbt.report import DbtResult
@@ -19,19 +21,28 @@ def subjects(declared: Declared) -> dict[str, tuple[Relation, str]]:
 def count(warehouse: Warehouse, name: str, relation: Relation, unique_id: str, declared: str) -> DbtResult:
     """The rows of a table; fails when it is not in the warehouse, which dbt says of no source that it need not read."""
     sql = f"select count(*) from {relation}"
-    asked = {"kind": "table", "unique_id": unique_id, "name": name, "subject": name, "declared": declared, "sql": sql}
+    blank = DbtResult(
+        kind="table",
+        unique_id=unique_id,
+        name=name,
+        subject=name,
+        status="error",
+        dbt_status="",
+        message="",
+        declared=declared,
+        sql=sql,
+    )
     try:
         rows = int(warehouse.ask(sql)[1][0][0])
     except AskError as error:
         if not error.absent:
-            return DbtResult(**asked, status="error", dbt_status="", message=str(error))
+            return replace(blank, message=str(error))
         near = _near(relation, warehouse.near(relation))
         hint = f"; near it: {', '.join(near)}" if near else ""
         message = f"is not in the warehouse: there is no {relation.schema}.{relation.identifier}{hint}"
-        return DbtResult(**asked, status="fail", dbt_status="", message=message)
-    notes = () if rows else ("has no rows",)
+        return replace(blank, status="fail", message=message)
     message = f"{number(rows)} row" + "s" * (rows != 1)
-    return DbtResult(**asked, status="pass", dbt_status="", message=message, rows=rows, notes=notes)
+    return replace(blank, status="pass", message=message, rows=rows, notes=() if rows else ("has no rows",))
 
 
 def _near(relation: Relation, known: list[str]) -> list[str]:

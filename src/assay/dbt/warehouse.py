@@ -19,7 +19,9 @@ from assay.errors import BadInput, NotFound, Unavailable
 CONNECT_TIMEOUT_S = 10
 _SETTING = re.compile(r"\w+")
 #: What DuckDB says of a table, schema or database that is not there.
-_ABSENT = re.compile(r"Catalog Error: (Table|Schema) with name .* does not exist|Binder Error: Catalog .* does not exist")
+_ABSENT = re.compile(
+    r"Catalog Error: (Table|Schema) with name .* does not exist|Binder Error: Catalog .* does not exist"
+)
 
 
 class AskError(Exception):
@@ -120,9 +122,7 @@ def _open_duckdb(project: Project) -> duckdb.DuckDBPyConnection:
     if file != ":memory:" and not Path(file).is_file():
         raise NotFound(f"the database {file} does not exist", do="Run dbt first, or mend path in profiles.yml.")
     try:
-        connection = duckdb.connect(
-            file, read_only=file != ":memory:", config={"autoinstall_known_extensions": False}
-        )
+        connection = duckdb.connect(file, read_only=file != ":memory:", config={"autoinstall_known_extensions": False})
     except duckdb.Error as error:
         do = "End the process that has it open: a DuckDB file is one process's at a time."
         raise Unavailable(f"the database {file} can't be opened", _first_line(error), do=do) from None
@@ -153,7 +153,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path, values: Tree) 
 @contextmanager
 def _open_postgres(values: Tree) -> Generator[Warehouse]:
     try:
-        import psycopg  # noqa: F401
+        import psycopg  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ModuleNotFoundError:
         raise BadInput("the PostgreSQL driver is not installed", do='Run: pip install "assay[postgres]"') from None
     from sqlalchemy import URL, create_engine
