@@ -51,7 +51,7 @@ class Project:
         """Knows the vars, the environment and the target."""
         target = {**self.profile.values, "name": self.profile.target, "target_name": self.profile.target}
         target |= {"profile_name": self.profile.name, "type": self.profile.type}
-        target.pop("password", None)
+        target = {key: value for key, value in target.items() if key not in ("password", "pass")}
         return Renderer(
             {
                 "var": var_of(mapping(self.tree.get("vars"), "dbt_project.yml: vars"), self.name),
@@ -63,7 +63,10 @@ class Project:
 
     def paths(self, key: str, default: str) -> list[Path]:
         """The folders of `model-paths` and the like, that exist."""
-        listed: Any = self.renderer.tree(self.tree.get(key, [default]))
+        try:
+            listed: Any = self.renderer.tree(self.tree.get(key, [default]))
+        except Unreadable as error:
+            raise BadInput(f"dbt_project.yml: {key}: {error}", do="Mend it.") from None
         found = [self.folder / str(each) for each in (listed if isinstance(listed, list) else [listed])]
         return [path for path in found if path.is_dir()]
 
@@ -166,5 +169,13 @@ def _complete(values: Tree, file: Path, target: str) -> Tree:
             raise BadInput(f"{file}: target {target!r} has no dbname or no schema", do="Write both.")
         return {**values, "database": database, "dbname": database}
     path = str(values.get("path", ":memory:"))
-    stem = "memory" if path == ":memory:" else Path(path).name.lstrip(".").split(".")[0]
-    return {"schema": "main", **values, "path": path, "database": values.get("database") or stem}
+    return {"schema": "main", **values, "path": path, "database": values.get("database") or database_of(path)}
+
+
+def database_of(path: str) -> str:
+    """What DuckDB calls the database in a file.
+
+    >>> database_of("data/shop.v2.duckdb")
+    'shop'
+    """
+    return "memory" if path == ":memory:" else Path(path).name.lstrip(".").split(".")[0]

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from assay.contract.formats.sql import literal, quoted
 from assay.dbt.declared import Relation, Tree
-from assay.dbt.project import Project
+from assay.dbt.project import Project, database_of
+from assay.dbt.yaml_files import mapping, mappings
 from assay.errors import BadInput, NotFound, Unavailable
 
 CONNECT_TIMEOUT_S = 10
@@ -139,15 +140,16 @@ def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path, values: Tree) 
     connection.execute("SET python_enable_replacements = false")
     # dbt runs in the project's folder, so that external files are named from there.
     connection.execute(f"SET file_search_path = {literal(str(folder))}")
-    for name, value in (values.get("settings") or {}).items():
+    for name, value in mapping(values.get("settings"), "profiles.yml: settings").items():
         if _SETTING.fullmatch(str(name)):
             connection.execute(f"SET {name} = {literal(str(value))}")
-    for other in values.get("attach") or []:
-        path = str(folder / str(other["path"]))
+    for other in mappings(values.get("attach"), "profiles.yml: attach"):
+        path = str(folder / str(other.get("path")))
         alias = f" AS {quoted(str(other['alias']))}" if other.get("alias") else ""
         kind = f", TYPE {other['type']}" if _SETTING.fullmatch(str(other.get("type") or "")) else ""
         connection.execute(f"ATTACH {literal(path)}{alias} (READ_ONLY{kind})")
-    connection.execute(f"USE {quoted(str(values['database']))}")
+    if values["database"] != database_of(str(values["path"])):
+        connection.execute(f"USE {quoted(str(values['database']))}")
 
 
 @contextmanager
@@ -159,12 +161,15 @@ def _open_postgres(values: Tree) -> Generator[Warehouse]:
     from sqlalchemy import URL, create_engine
 
     password = values.get("password", values.get("pass"))
+    port = str(values.get("port") or 5432)
+    if not port.isdecimal():
+        raise BadInput(f"profiles.yml: port {port!r} is no number", do="Mend it.")
     url = URL.create(
         "postgresql+psycopg",
         username=_text(values.get("user")),
         password=_text(password),
         host=_text(values.get("host")),
-        port=int(values["port"]) if values.get("port") else None,
+        port=int(port),
         database=str(values["dbname"]),
     )
     options: Tree = {"connect_timeout": int(values.get("connect_timeout") or CONNECT_TIMEOUT_S)}
@@ -174,7 +179,7 @@ def _open_postgres(values: Tree) -> Generator[Warehouse]:
     engine = create_engine(url, connect_args=options, isolation_level="AUTOCOMMIT")
     shown = url.render_as_string(hide_password=True).replace("postgresql+psycopg", "postgres", 1)
     try:
-        connection = engine.raw_connection()
+        connection = engine.connect()
     except DBAPIError as error:
         engine.dispose()
         raise Unavailable(
@@ -183,7 +188,7 @@ def _open_postgres(values: Tree) -> Generator[Warehouse]:
             do="Start it, or mend the target in profiles.yml.",
         ) from None
     try:
-        driver: Any = connection.driver_connection
+        driver: Any = connection.connection.driver_connection
         driver.autocommit = True
         yield _Postgres(driver, shown)
     finally:
