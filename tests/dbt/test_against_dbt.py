@@ -30,8 +30,8 @@ pytestmark = [
 PERIODS = {"minute": 60, "hour": 3600, "day": 86400}
 FRESHNESS = ("pass", "warn", "error", "runtime error")
 VERDICTS = ("pass", "warn", "fail", "error")
-#: Seeds of the projects, and the time zone of the database's session.
-SEEDS = {3: "UTC", 6: "America/New_York", 159: "Asia/Kolkata"}
+#: Seeds of the projects, the time zone of the database's session, and whether the project names schemas by its own rule.
+SEEDS = {3: ("UTC", False), 6: ("America/New_York", True), 159: ("Asia/Kolkata", False)}
 Tree = dict[str, Any]
 
 
@@ -51,9 +51,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> list[Compared]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("DBT_PROFILES_DIR", raising=False)
         patch.setenv("SHOP_LIMIT", "7")
-        for seed, zone in SEEDS.items():
+        for seed, (zone, ruled) in SEEDS.items():
             folder = tmp_path_factory.mktemp(f"seed{seed}")
-            write(random.Random(seed), folder, zone)
+            write(random.Random(seed), folder, zone, ruled=ruled)
             made.append(compare(folder))
     return made
 
@@ -151,6 +151,11 @@ shop:
   outputs:
     dev: {type: duckdb, path: shop.duckdb, schema: core, threads: 1, settings: {TimeZone: ZONE}}
 """
+RULE = """
+{% macro generate_schema_name(custom_schema_name, node) -%}
+  {%- if custom_schema_name is none -%}{{ target.schema }}{%- else -%}{{ custom_schema_name | trim }}{%- endif -%}
+{%- endmacro %}
+"""
 #: Column to SQL that makes it from the row's number.
 COLUMNS = {
     "id": "CASE WHEN i % {a} = 0 THEN NULL ELSE i % {b} END",
@@ -160,18 +165,21 @@ COLUMNS = {
 }
 
 
-def write(rng: random.Random, folder: Path, zone: str) -> None:
+def write(rng: random.Random, folder: Path, zone: str, *, ruled: bool) -> None:
     """Write a project and its database."""
     (folder / "models" / "raw").mkdir(parents=True)
     (folder / "models" / "strictly").mkdir()
     (folder / "models" / "late").mkdir()
     (folder / "dbt_project.yml").write_text(PROJECT)
     (folder / "profiles.yml").write_text(PROFILES.replace("ZONE", zone))
+    if ruled:
+        (folder / "macros").mkdir()
+        (folder / "macros" / "names.sql").write_text(RULE)
     with duckdb.connect(str(folder / "shop.duckdb")) as connection:
-        for schema in ("raw", "other", "late", "core", "core_marts", "core_deep"):
+        for schema in ("raw", "other", "late", "core", "core_marts", "core_deep", "marts", "deep"):
             connection.execute(f"CREATE SCHEMA {schema}")
         trees = list(sources(rng, connection))
-        models = dict(model(rng, folder, connection, number) for number in range(6))
+        models = dict(model(rng, folder, connection, number, "" if ruled else "core_") for number in range(6))
     placed: dict[str, list[Tree]] = {"late": [], "strictly": [], "": []}
     for tree in trees:
         placed["late" if tree["name"].startswith("late") else rng.choice(["strictly", ""])].append(tree)
@@ -278,7 +286,9 @@ def build(rng: random.Random, connection: duckdb.DuckDBPyConnection, relation: s
     connection.execute(f"CREATE TABLE {relation} AS SELECT {columns}, {time} AS loaded FROM range({rows}) r(i)")
 
 
-def model(rng: random.Random, folder: Path, connection: duckdb.DuckDBPyConnection, number: int) -> tuple[str, Tree]:
+def model(
+    rng: random.Random, folder: Path, connection: duckdb.DuckDBPyConnection, number: int, prefix: str
+) -> tuple[str, Tree]:
     """A model with its file; its table is made here, as `dbt run` would."""
     name = f"model{number}"
     alias = rng.choice([None, f"renamed{number}"])
@@ -289,7 +299,7 @@ def model(rng: random.Random, folder: Path, connection: duckdb.DuckDBPyConnectio
     (folder / "models" / below / f"{name}.sql").write_text(
         own + "select 1 as id {% if false %}{{ unknown() }}{% endif %}"
     )
-    built = f"core_{schema}" if schema else {"raw": "core", "strictly": "core_marts"}[below]
+    built = f"{prefix}{schema}" if schema else {"raw": "core", "strictly": f"{prefix}marts"}[below]
     if rng.random() > 0.1:
         build(rng, connection, f"{built}.{alias or name}")
     return name, {"name": name}
@@ -334,8 +344,12 @@ def declare_test(rng: random.Random, subject: Tree, names: list[str], number: in
         body["config"] = settings
     if rng.random() < 0.2:
         body["description"] = "for people"
-    # Two tests that differ in settings alone have one name in dbt, which it refuses.
-    body["name"] = f"test{number}_{kind}_{column}"
+    # Two tests that differ in settings alone are one to dbt, which it refuses.
+    signature = f"{kind} {column} {arguments}"
+    if signature in subject.setdefault("meta", {}) or rng.random() < 0.5:
+        body["name"] = f"test{number}_{kind}_{column}"
+    else:
+        subject["meta"][signature] = number
     key = rng.choice(["tests", "data_tests"])
     if rng.random() < 0.25:
         place = subject
