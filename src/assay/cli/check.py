@@ -2,23 +2,40 @@
 
 import click
 
+from assay.cli.check_dbt import check_dbt
 from assay.cli.command import command, console, print_json
 from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
 
 
 @command(begins=True)
-@click.argument("target")
-@click.option("--contract", "reference", required=True, help="MODULE:CLASS of the contract, like flights:Weather.")
+@click.argument("target", required=False)
+@click.option("--contract", "reference", help="MODULE:CLASS of the contract, like flights:Weather.")
 @click.option("--fresh", help="How old the newest event may be, like 26h.")
 @click.option("--now", help="The moment to measure freshness from; the present when omitted.")
-def check(store: Store, target: str, reference: str, fresh: str | None, now: str | None, as_json: bool) -> int:
-    r"""Check TARGET, a Parquet or CSV file, folder or glob, against a contract.
+@click.option("--dbt", "project", help="The folder of a dbt project, whose sources and tests to check instead.")
+@click.option("--target", "output", help="With --dbt: the target of its profile; the profile's own when omitted.")
+def check(
+    store: Store,
+    target: str | None,
+    reference: str | None,
+    fresh: str | None,
+    now: str | None,
+    project: str | None,
+    output: str | None,
+    as_json: bool,
+) -> int:
+    r"""Check TARGET, a Parquet or CSV file, folder or glob, against a contract; or a dbt project.
 
     \b
     Example: assay check data/weather --contract flights:Weather
+    Example: assay check --dbt warehouse --target prod
     Exit code 1 when a check fails, 3 when one could not be asked; warnings alone are good.
     """
+    if project or output:
+        return check_dbt(project, output, others=(target, reference, fresh, now), as_json=as_json)
+    if target is None or reference is None:
+        raise click.UsageError("give TARGET and --contract, or --dbt")
     from assay.checks import check as run_check
     from assay.checks import render
 

@@ -1,0 +1,62 @@
+"""Reads a project, asks its warehouse everything, and reports."""
+
+from pathlib import Path
+
+from assay.dbt import freshness, generic, tables
+from assay.dbt.declared import Declared, Fault
+from assay.dbt.project import Project, read_project
+from assay.dbt.read import read_declared
+from assay.dbt.report import DbtReport, DbtResult, NotRead, worst_first
+from assay.dbt.warehouse import Warehouse, open_warehouse
+from assay.times import now
+
+
+def check_project(folder: str | Path, *, target: str | None = None) -> DbtReport:
+    """Ask a dbt project's sources and generic tests; `target` is one of its profile, the default when omitted.
+
+    Nothing is written and every question is asked, even when one fails. Raises `BadInput` for what is not a project
+    or malformed, `Unavailable` when the warehouse can't be opened.
+    """
+    project = read_project(Path(folder), target)
+    declared = read_declared(project)
+    at = now()
+    with open_warehouse(project) as warehouse:
+        results = [*_asked(project, declared, warehouse), *(_fault(project, fault) for fault in declared.faults)]
+        return DbtReport(
+            project=project.name,
+            target=project.profile.target,
+            warehouse=warehouse.name,
+            checked_at=at,
+            results=worst_first(results),
+            not_read=tuple(NotRead(what=left.what, declared=left.file, why=left.why) for left in declared.left),
+        )
+
+
+def _asked(project: Project, declared: Declared, warehouse: Warehouse) -> list[DbtResult]:
+    files = {source.name: project.shown(source.file) for source in declared.sources}
+    for test in declared.tests:
+        files.setdefault(test.subject, project.shown(test.file))
+    counted = [
+        tables.count(warehouse, name, relation, unique_id, files[name])
+        for name, (relation, unique_id) in tables.subjects(declared).items()
+    ]
+    measured = [
+        freshness.measure(warehouse, source, project.shown(source.file))
+        for source in declared.sources
+        if source.thresholds
+    ]
+    tested = [generic.ask(warehouse, test, project.shown(test.file)) for test in declared.tests]
+    return [*counted, *measured, *tested]
+
+
+def _fault(project: Project, fault: Fault) -> DbtResult:
+    return DbtResult(
+        kind=fault.kind,
+        unique_id=fault.unique_id,
+        name=fault.name,
+        subject=fault.subject,
+        status="error",
+        dbt_status="runtime error" if fault.kind == "freshness" else "error",
+        message=f"{project.shown(fault.file)}: {fault.message}",
+        declared=project.shown(fault.file),
+    )
