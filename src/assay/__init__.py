@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from assay.blessing import Policy
-    from assay.checks import Checks, col, fresh, rows, sql, unique
+    from assay.checks import Calendar, Checks, col, fresh, like, rows, sql, unique
     from assay.contract import Columns, EventTime, Key, Record, between, nulls
     from assay.logs import setup as setup_logs
     from assay.model import Matrix, Model, hour, month, read, split, weekday
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "assay.blessing": ("Policy",),
-    "assay.checks": ("Checks", "col", "fresh", "rows", "sql", "unique"),
+    "assay.checks": ("Calendar", "Checks", "col", "fresh", "like", "rows", "sql", "unique"),
     "assay.contract": ("Columns", "EventTime", "Key", "Record", "between", "nulls"),
     "assay.logs:setup": ("setup_logs",),
     "assay.model": ("Matrix", "Model", "hour", "month", "read", "split", "weekday"),
@@ -26,6 +26,7 @@ _HOMES = {
 _WHERE = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Calendar",
     "Checks",
     "Columns",
     "EventTime",
@@ -40,6 +41,7 @@ __all__ = [
     "col",
     "fresh",
     "hour",
+    "like",
     "month",
     "nulls",
     "pipeline",

@@ -61,7 +61,7 @@ class Wanted:
         return sorted({name for _, name in self.judged})
 
 
-def scan(wanted: Wanted, kinds: Mapping[str, Kind], micros: Callable[[str], str] = "epoch_us({})".format) -> str:
+def scan(wanted: Wanted, kinds: Mapping[str, Kind], micros: Callable[[str], str], view: str = VIEW) -> str:
     """The SELECT for what is wanted; `micros` gives the SQL for the microseconds since 1970 of a time."""
     told = ["count(*) AS rows"]
     for name in wanted.columns:
@@ -74,7 +74,7 @@ def scan(wanted: Wanted, kinds: Mapping[str, Kind], micros: Callable[[str], str]
     told += [
         f"count(*) FILTER (WHERE {when}) AS {quoted(f'failing.{key}')}" for key, (_, when) in wanted.counted.items()
     ]
-    return f"SELECT {', '.join(told)} FROM {VIEW} WHERE {wanted.where or 'true'}"
+    return f"SELECT {', '.join(told)} FROM {view} WHERE {wanted.where or 'true'}"
 
 
 def scanned(row: Mapping[str, Any], wanted: Wanted) -> Facts:

@@ -1,5 +1,7 @@
 """`assay check`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from assay.cli.check_dbt import check_dbt
@@ -7,39 +9,62 @@ from assay.cli.command import command, console, print_json
 from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
 
+if TYPE_CHECKING:
+    from assay.checks import Checks
+
 
 @command(begins=True)
 @click.argument("target", required=False)
-@click.option("--contract", "reference", help="MODULE:CLASS of the contract, like flights:Weather.")
+@click.option("--contract", "contracts", multiple=True, help="MODULE:CLASS of a contract, like flights:Weather.")
+@click.option("--checks", "declared", multiple=True, help="MODULE:NAME of Checks, like rules:flights.")
+@click.option("--infer", is_flag=True, help="Print rules that TARGET keeps today, as Python to start from.")
 @click.option("--fresh", help="How old the newest event may be, like 26h.")
 @click.option("--now", help="The moment to measure freshness from; the present when omitted.")
+@click.option("--failing", type=click.Path(), help="Write all rows at fault to this Parquet file.")
+@click.option("--html", type=click.Path(), help="Write the report as a page with plots to this file.")
 @click.option("--dbt", "project", help="The folder of a dbt project, whose sources and tests to check instead.")
 @click.option("--target", "output", help="With --dbt: the target of its profile; the profile's own when omitted.")
 def check(
     store: Store,
     target: str | None,
-    reference: str | None,
+    contracts: tuple[str, ...],
+    declared: tuple[str, ...],
+    infer: bool,
     fresh: str | None,
     now: str | None,
+    failing: str | None,
+    html: str | None,
     project: str | None,
     output: str | None,
     as_json: bool,
 ) -> int:
-    r"""Check TARGET, a Parquet or CSV file, folder or glob, against a contract; or a dbt project.
+    r"""Check TARGET against contracts and rules; or a dbt project.
+
+    TARGET is a Parquet or CSV file, a folder or glob of them, or a table of a database by URL.
 
     \b
     Example: assay check data/weather --contract flights:Weather
+    Example: assay check postgresql://me@host/shop#public.orders --checks rules:orders
+    Example: assay check data/weather --infer
     Example: assay check --dbt warehouse --target prod
     Exit code 1 when a check fails, 3 when one could not be asked; warnings alone are good.
     """
     if project or output:
-        return check_dbt(project, output, others=(target, reference, fresh, now), as_json=as_json)
-    if target is None or reference is None:
-        raise click.UsageError("give TARGET and --contract, or --dbt")
+        others = {"TARGET": target, "--contract": contracts, "--checks": declared, "--infer": infer, "--fresh": fresh}
+        others |= {"--now": now, "--failing": failing, "--html": html}
+        return check_dbt(project, output, others=[name for name, value in others.items() if value], as_json=as_json)
+    if target is None or bool(contracts or declared) == infer:
+        raise click.UsageError("give TARGET with --contract, --checks or --infer; or --dbt")
+    if infer:
+        return _infer(target)
     from assay.checks import check as run_check
     from assay.checks import render
 
-    report = run_check(target, find_contract(store, reference), fresh=fresh, now=now)
+    rules = [
+        *(find_contract(store, reference) for reference in contracts),
+        *(_find_checks(store, reference) for reference in declared),
+    ]
+    report = run_check(target, rules, fresh=fresh, now=now, failing=failing)
     if as_json:
         print_json(report)
     else:
@@ -47,19 +72,49 @@ def check(
     return 3 if report.having("error") else 1 if report.failed else 0
 
 
+def _infer(target: str) -> int:
+    from assay.checks import Checks
+
+    rules = repr(Checks.infer(target))
+    used = [name for name in ("Checks", "col", "fresh", "rows", "unique") if f"{name}(" in rules]
+    click.echo(f"from assay import {', '.join(used)}\n\nchecks = {rules}")
+    return 0
+
+
+def _find_checks(store: Store, reference: str) -> "Checks":
+    from assay.checks import Checks
+
+    module_name, found, known = _declared(store, reference, "checks", "rules:flights")
+    if not isinstance(found, Checks):
+        named = [name for name, value in known.items() if isinstance(value, Checks)]
+        raise _absent(module_name, "checks", reference, named)
+    return found
+
+
 def find_contract(store: Store, reference: str) -> type:
     """The contract `MODULE:CLASS` of the project; raises `NotFound` with the near miss."""
     from assay.contract import Record
+
+    module_name, found, known = _declared(store, reference, "a contract", "flights:Weather")
+    if not (isinstance(found, type) and issubclass(found, Record)):
+        named = [name for name, value in known.items() if isinstance(value, type) and issubclass(value, Record)]
+        raise _absent(module_name, "contract", reference, named)
+    return found
+
+
+def _declared(store: Store, reference: str, what: str, example: str) -> tuple[str, object, dict[str, object]]:
+    """The module that `MODULE:NAME` names, what it calls NAME, and all its names."""
     from assay.pipelines.pipeline import import_module
 
     module_name, _, name = reference.partition(":")
     if not name:
-        raise BadInput(f"{reference!r} does not name a contract", do="Write MODULE:CLASS, like flights:Weather.")
+        raise BadInput(f"{reference!r} does not name {what}", do=f"Write MODULE:NAME, like {example}.")
     module = import_module(module_name.removesuffix(".py"), store.home.project)
-    found = getattr(module, name, None)
-    if not (isinstance(found, type) and issubclass(found, Record)):
-        known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Record)]
-        raise NotFound(
-            f"{module_name} has no contract {name!r}", f"it has {', '.join(known)}", do=near_miss(name, known)
-        )
-    return found
+    return module_name, getattr(module, name, None), vars(module)
+
+
+def _absent(module_name: str, what: str, reference: str, known: list[str]) -> NotFound:
+    name = reference.partition(":")[2]
+    return NotFound(
+        f"{module_name} has no {what} {name!r}", f"it has {', '.join(known) or 'none'}", do=near_miss(name, known)
+    )

@@ -1,5 +1,6 @@
 """A Parquet or CSV file, a folder or a glob of them, or an Arrow table, as views of DuckDB."""
 
+import math
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,11 +96,20 @@ class DuckTable:
         if not lacking and not counted:
             return told
         rest = Wanted(tuple((rule, name) for rule, name in wanted.judged if name in lacking), counted)
-        found = self._scan(rest)
+        found = self._scan(rest) if counted else self._scan_raw(rest)
         return Facts(found.rows, {**told.columns, **found.columns}, found.failing)
 
     def _scan(self, wanted: Wanted) -> Facts:
-        return scanned(self.rows(scan(wanted, self.kinds))[0], wanted)
+        return scanned(self.rows(scan(wanted, self.kinds, self.micros))[0], wanted)
+
+    def _scan_raw(self, wanted: Wanted) -> Facts:
+        """The same without turning NaN to null, which takes a third of the time: as the greatest, NaN shows itself."""
+        found = scanned(self.rows(scan(wanted, self.kinds, self.micros, RAW))[0], wanted)
+        with_nan = {name for name, known in found.columns.items() if known.high is not None and math.isnan(known.high)}
+        if not with_nan:
+            return found
+        again = self._scan(Wanted(tuple((rule, name) for rule, name in wanted.judged if name in with_nan)))
+        return Facts(found.rows, {**found.columns, **again.columns})
 
     def _finite(self, names: set[str], told: Facts) -> list[str]:
         """Those of these columns that hold neither NaN nor an infinity, where a look at their dictionaries tells."""
