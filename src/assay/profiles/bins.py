@@ -41,9 +41,7 @@ def decile_edges(values: Array, weights: Array) -> Array:
 
 def _categories(expected: Column, observed: Column) -> tuple[Array, Array]:
     top = list(expected.frequent.counts)[:TOP_CATEGORIES]
-    found = [
-        np.array([column.frequent.counts.get(name, 0) for name in top], float) for column in (expected, observed)
-    ]
+    found = [np.array([column.frequent.counts.get(name, 0) for name in top], float) for column in (expected, observed)]
     a, b = (
         np.append(counts, column.count - counts.sum())
         for counts, column in zip(found, (expected, observed), strict=True)

@@ -77,7 +77,7 @@ def _judged(pasts: defaultdict[str, Past], window: Profile, seasonal: Collection
     found: list[Shift] = []
     for name, now in window.columns.items():
         past = pasts[name]
-        if now.rows and past.known and past.windows[-1].kind == now.kind:
+        if now.rows and now.kind != "time" and past.known and past.windows[-1].kind == now.kind:
             found += judge(name, past, now, name in seasonal if seasonal is not None else past.seasonal)
     return sorted(found, key=lambda shift: -shift.severity)
 
@@ -136,7 +136,7 @@ def _nulls(past: Past, now: Column) -> _Said:
 
 
 def _new(past: Past, now: Column) -> _Said:
-    share = 0.0 if now.kind == "time" else past.unlike(now)
+    share = past.unlike(now)
     limit = max(NEW, WORST * worst(past.new))
     if share <= limit or share * now.count < FEW:
         return None
@@ -146,7 +146,12 @@ def _new(past: Past, now: Column) -> _Said:
         return "unseen", share, limit, f"{_percent(share)} of the values were never seen before: {named}"
     low, high = past.range
     said = f"up to {now.high:.4g}" if (now.high or 0) > high else f"down to {now.low:.4g}"
-    return "range", share, limit, f"{_percent(share)} of the values are far outside, {said}; before {low:.4g} to {high:.4g}"
+    return (
+        "range",
+        share,
+        limit,
+        f"{_percent(share)} of the values are far outside, {said}; before {low:.4g} to {high:.4g}",
+    )
 
 
 def _constant(past: Past, now: Column) -> _Said:
