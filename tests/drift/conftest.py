@@ -9,9 +9,23 @@ import pyarrow.dataset as ds
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-FEATURES = (
-    "carrier origin dest distance plane_year seats temp wind_speed precip pressure visib hour minute weekday log_distance"
-).split()
+FEATURES = [
+    "carrier",
+    "origin",
+    "dest",
+    "distance",
+    "plane_year",
+    "seats",
+    "temp",
+    "wind_speed",
+    "precip",
+    "pressure",
+    "visib",
+    "hour",
+    "minute",
+    "weekday",
+    "log_distance",
+]
 
 
 @pytest.fixture(scope="session")

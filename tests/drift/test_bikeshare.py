@@ -11,7 +11,19 @@ from broken import Fault, found_in, lost, numbers, renamed, stuck
 
 from assay.profiles import HISTORY, profile, replay
 
-FEATURES = "season mnth hr holiday weekday workingday weathersit temp atemp hum windspeed".split()
+FEATURES = [
+    "season",
+    "mnth",
+    "hr",
+    "holiday",
+    "weekday",
+    "workingday",
+    "weathersit",
+    "temp",
+    "atemp",
+    "hum",
+    "windspeed",
+]
 LABELS_OF_THE_SEASON = {"season", "mnth"}
 JUDGED = range(HISTORY, 52)
 

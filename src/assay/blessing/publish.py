@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 import msgspec
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from assay.blessing import ledger
 from assay.errors import BadInput, Refused
@@ -62,7 +62,7 @@ def _training_profile(store: Store, candidate: Candidate) -> Profile | None:
     rows = read_rows(store.home, candidate.model, "trained", request_id=candidate.run_id)
     if rows is None or rows.num_rows == 0:
         return None
-    rows = rows.filter(pc.equal(rows.column("part"), "train"))
+    rows = rows.filter(pa.array([part == "train" for part in rows.column("part").to_pylist()], pa.bool_()))
     return profile(rows.select([name for name in rows.column_names if is_value(name)]))
 
 

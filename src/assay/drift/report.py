@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from assay.profiles import Column, Shift
+from assay.profiles import Shift
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -58,7 +58,3 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     def judged(self) -> int:
         """The windows that were compared with enough history."""
         return max(len(self.windows) - self.needed, 0)
-
-
-#: What the page draws: the columns of each window, oldest first.
-Columns = dict[str, list[Column | None]]

@@ -91,7 +91,7 @@ def judge(name: str, past: Past, now: Column, seasonal: bool) -> list[Shift]:
         _far(past, now) if seasonal else _different(past, now),
     )
     return [
-        Shift(column=name, rule=rule, value=value, limit=limit, seasonal=seasonal, sentence=sentence)
+        Shift(column=name, rule=rule, value=float(value), limit=float(limit), seasonal=seasonal, sentence=sentence)
         for rule, value, limit, sentence in filter(None, rules)
     ]
 

@@ -19,9 +19,9 @@ from assay.contract.record import key_field, need_event_time
 from assay.errors import NotFound
 from assay.model import Bundle, open_bundle, read
 from assay.predictions import read_rows
-from assay.skew.compare import FLOAT32, differs, rounded
 from assay.profiles import Profile, distances, profile
 from assay.profiles.past import SMALL
+from assay.skew.compare import FLOAT32, differs, rounded
 from assay.skew.faults import Evidence, History, name_shapes
 from assay.skew.report import Example, Finding, Named, Place, Shift, SkewReport
 from assay.store import Store
