@@ -1,12 +1,13 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from assay.cli.skew import _same
 from assay.contract.columns import TEXT
+from assay.profiles import profile
 from assay.skew import SkewReport
 from assay.skew.faults import Evidence, name_shapes
-from assay.skew.find import _same_key
-from assay.skew.world import psi
+from assay.skew.find import _same_key, world
 
 
 def hours(*counts: int) -> np.ndarray:
@@ -32,13 +33,16 @@ def test_numbers_near_the_largest_are_looked_at_without_a_warning() -> None:
     name_shapes(Evidence("x", expected, expected[::-1].copy(), "mi"))
 
 
-def test_a_flag_that_became_common_has_a_large_psi_and_one_that_did_not_has_none() -> None:
+def test_a_flag_that_became_common_has_moved_and_one_that_did_not_has_not() -> None:
     random = np.random.default_rng(1)
-    rare, common, again = (np.where(random.random(5_000) < share, 1.0, 0.0) for share in (0.03, 0.6, 0.03))
-    value, noise = psi(rare, common)
-    assert value > 1 > noise
-    value, noise = psi(rare, again)
-    assert value < noise
+    rare, common, again = (
+        profile(pa.table({"feature_flag": np.where(random.random(5_000) < share, 1.0, 0.0)}))
+        for share in (0.03, 0.6, 0.03)
+    )
+    (shift,) = world(rare, common)
+    assert shift.feature == "flag"
+    assert shift.psi > 1 > shift.noise
+    assert world(rare, again) == []
 
 
 def test_spaces_are_not_called_case() -> None:

@@ -4,10 +4,14 @@ import logging
 from collections.abc import Iterable
 
 import msgspec
+import pyarrow as pa
 
 from assay.blessing import ledger
 from assay.errors import BadInput, Refused
 from assay.model import Candidate
+from assay.predictions import is_value, read_rows
+from assay.profiles import Profile, profile
+from assay.profiles.keep import keep
 from assay.store import Store, current
 from assay.track import ModelVersion, alias, champion, find_version, register, set_alias
 from assay.track.runs import storable
@@ -38,6 +42,7 @@ def publish(candidate: Candidate) -> Publication:
     if known and known.bundle == candidate.bundle:
         return Publication(known.model, known.version)
     trained_until = candidate.open().facts.trained_until
+    trained = _training_profile(store, candidate)
     with store.database.begin() as connection:
         made = register(
             connection, candidate.model, candidate.bundle, run_id=candidate.run_id, trained_until=trained_until
@@ -46,8 +51,19 @@ def publish(candidate: Candidate) -> Publication:
         set_alias(connection, made.model, CHAMPION, made.version)
         body = {"version": made.version, "previous": known.version if known else None, "verdict": verdict.id}
         ledger.append(connection, made.model, "published", made.bundle, body)
+        if trained:
+            keep(connection, made.model, "trained", made.version, trained)
     log.info("published %s", made)
     return Publication(made.model, made.version)
+
+
+def _training_profile(store: Store, candidate: Candidate) -> Profile | None:
+    """What the version was trained on and said of it; None when its training rows were deleted."""
+    rows = read_rows(store.home, candidate.model, "trained", request_id=candidate.run_id)
+    if rows is None or rows.num_rows == 0:
+        return None
+    rows = rows.filter(pa.array([part == "train" for part in rows.column("part").to_pylist()], pa.bool_()))
+    return profile(rows.select([name for name in rows.column_names if is_value(name)]))
 
 
 def _need_blessing(store: Store, candidate: Candidate) -> ledger.Entry:

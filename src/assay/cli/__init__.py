@@ -24,6 +24,7 @@ COMMANDS = {
     "send": ("serve", "send rows of a table to a server, also with a fault to see it found"),
     "drain": ("serve", "move served rows from the spool into the tables"),
     "skew": ("skew", "compare what serving saw and computed with training"),
+    "drift": ("drift", "how the world moved, in a table or in what a model served"),
     "sql": ("sql", "SQL over served rows, training rows and metadata"),
     "schema": ("schema", "a contract as Arrow, SQL or JSON Schema"),
 }

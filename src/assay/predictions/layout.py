@@ -34,6 +34,15 @@ ORIGIN: dict[str, pa.DataType] = {
 WRITTEN = ("request_id", "row", "received_at", "answered_at")
 
 
+def is_value(column: str) -> bool:
+    """Whether a column holds what was seen or said, not where a row came from.
+
+    >>> is_value("input_miles"), is_value("request_id")
+    (True, False)
+    """
+    return column.startswith(("input_", "feature_", "prediction_")) or column == "label"
+
+
 def table_name(source: Source, model: str) -> str:
     """The table of a model's rows: dashes become underscores, as SQL wants them.
 

@@ -24,11 +24,18 @@ _READS = [duckdb.StatementType.SELECT]
 
 
 def read_rows(
-    home: Home, model: str, source: Source = "served", *, since: datetime | None = None, request_id: str | None = None
+    home: Home,
+    model: str,
+    source: Source = "served",
+    *,
+    since: datetime | None = None,
+    request_id: str | None = None,
+    day: tuple[int, str] | None = None,
 ) -> pa.Table | None:
     """The rows of a model, oldest first, with those not yet drained; None when there are none at all.
 
-    `since` bounds when they were received; `request_id` is that of a request, or the id of a training run.
+    `since` bounds when they were received; `request_id` is that of a request, or the id of a training run;
+    `day` is a model version and the day (YYYY-MM-DD) that its rows are filed under.
     """
     connection = _connect()
     live = _live(home) if source == "served" else {}
@@ -36,9 +43,20 @@ def read_rows(
         return None
     wanted = [f"received_at >= TIMESTAMPTZ {literal(since.isoformat())}"] if since else []
     wanted += [f"request_id = {literal(request_id)}"] if request_id is not None else []
+    wanted += [f"model_version = {day[0]} AND day = {literal(day[1])}"] if day else []
     where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
     name = ".".join(map(quoted, table_name(source, model).split(".")))
     return connection.sql(f"SELECT * FROM {name} {where} ORDER BY received_at, request_id, row").to_arrow_table()
+
+
+def count_days(home: Home, model: str) -> dict[tuple[int, str], int]:
+    """The served rows of each model version and day that they are filed under, those not yet drained included."""
+    connection = _connect()
+    if not _add_view(connection, home, table_name("served", model), _live(home)):
+        return {}
+    name = ".".join(map(quoted, table_name("served", model).split(".")))
+    found = connection.sql(f"SELECT model_version, day, count(*) FROM {name} GROUP BY ALL ORDER BY ALL").fetchall()
+    return {(version, day): rows for version, day, rows in found}
 
 
 def open_sql(store: Store, query: str) -> pa.Table:

@@ -47,7 +47,7 @@ def psi(expected: ArrayLike, observed: ArrayLike) -> float:
     Source: Siddiqi (2006), Credit Risk Scorecards, ch. 10.
 
     >>> round(psi([50, 50], [70, 30]), 3)
-    0.164
+    0.166
     """
     p, q = (_shares(np.asarray(counts, float) + 0.5) for counts in (expected, observed))
     return float(((q - p) * np.log(q / p)).sum())

@@ -5,12 +5,14 @@ Source: Misra and Gries (1982), Finding Repeated Elements; merging: Agarwal et a
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
+pc: Any = pyarrow.compute  # its functions are made when it is loaded
 KEPT = 200
 #: A text is known by so many of its first characters.
 LONGEST = 100

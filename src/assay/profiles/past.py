@@ -1,10 +1,11 @@
 """The windows of one column so far, and how far each was from those before it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from assay.profiles.bins import binned
 from assay.profiles.distance import l_infinity, psi, wasserstein
-from assay.profiles.table import Column, merge_columns
+from assay.profiles.table import Column, Profile, merge_columns
 
 #: Windows that must have been seen before anything is said, and with how many a window is compared.
 HISTORY = 8
@@ -103,3 +104,14 @@ def worst(changes: list[float]) -> float:
 def null_share(column: Column) -> float:
     """The share of missing values."""
     return column.nulls / column.rows if column.rows else 0.0
+
+
+def seasonal_columns(windows: Sequence[Profile]) -> list[str]:
+    """The columns that all windows together show to be seasonal."""
+    pasts: dict[str, Past] = {}
+    for window in windows:
+        for name, column in window.columns.items():
+            pasts.setdefault(name, Past()).add(column)
+    return sorted(
+        name for name, past in pasts.items() if past.known and past.seasonal and past.windows[0].kind != "time"
+    )

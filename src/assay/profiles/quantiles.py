@@ -6,13 +6,14 @@ that of Apache DataSketches (`kll_sketch`, serial version 1), which its C++, Jav
 
 import struct
 from functools import lru_cache
+from importlib import import_module
 
-import datasketches
 import numpy as np
 
 from assay.contract.columns import Array
 from assay.errors import Corrupt
 
+_KLL = import_module("datasketches").kll_doubles_sketch  # by name: it has no types
 K = 200
 #: The rank of a quantile is wrong by no more than this, with 99 % confidence.
 RANK_ERROR = 0.0133
@@ -30,7 +31,7 @@ def sketch(ordered: Array) -> bytes:
     rank is then wrong by at most 0.4 %, and sorting is several times quicker than feeding.
     """
     if len(ordered) < _FEW:
-        made = datasketches.kll_doubles_sketch(K)
+        made = _KLL(K)
         made.update(np.ascontiguousarray(ordered))
         return made.serialize()
     height = (len(ordered) // _KEPT).bit_length() - 1
@@ -59,10 +60,10 @@ def _capacity(levels: int) -> int:
 
 def merge_sketches(parts: list[bytes]) -> bytes:
     """The sketch of all values; raises `Corrupt` for bytes that are none."""
-    whole = datasketches.kll_doubles_sketch(K)
+    whole = _KLL(K)
     for part in parts:
         try:
-            whole.merge(datasketches.kll_doubles_sketch.deserialize(part))
+            whole.merge(_KLL.deserialize(part))
         except (RuntimeError, IndexError, ValueError) as error:
             raise Corrupt(f"a profile's quantiles can't be read: {error}", do="Make the profile again.") from None
     return whole.serialize()
@@ -89,7 +90,7 @@ def weighted(data: bytes) -> tuple[Array, Array]:
 def check(data: bytes, count: int) -> None:
     """Raises `Corrupt` when the bytes are no sketch of `count` values."""
     try:
-        found = datasketches.kll_doubles_sketch.deserialize(data)
+        found = _KLL.deserialize(data)
         whole = found.n == count and found.k == K and weighted(data)[1].sum() == count
     except (RuntimeError, IndexError, ValueError, struct.error):
         whole = False

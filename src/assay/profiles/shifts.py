@@ -77,7 +77,7 @@ def _judged(pasts: defaultdict[str, Past], window: Profile, seasonal: Collection
     found: list[Shift] = []
     for name, now in window.columns.items():
         past = pasts[name]
-        if now.rows and past.known and past.windows[-1].kind == now.kind:
+        if now.rows and now.kind != "time" and past.known and past.windows[-1].kind == now.kind:
             found += judge(name, past, now, name in seasonal if seasonal is not None else past.seasonal)
     return sorted(found, key=lambda shift: -shift.severity)
 
@@ -91,7 +91,7 @@ def judge(name: str, past: Past, now: Column, seasonal: bool) -> list[Shift]:
         _far(past, now) if seasonal else _different(past, now),
     )
     return [
-        Shift(column=name, rule=rule, value=value, limit=limit, seasonal=seasonal, sentence=sentence)
+        Shift(column=name, rule=rule, value=float(value), limit=float(limit), seasonal=seasonal, sentence=sentence)
         for rule, value, limit, sentence in filter(None, rules)
     ]
 
@@ -136,7 +136,7 @@ def _nulls(past: Past, now: Column) -> _Said:
 
 
 def _new(past: Past, now: Column) -> _Said:
-    share = 0.0 if now.kind == "time" else past.unlike(now)
+    share = past.unlike(now)
     limit = max(NEW, WORST * worst(past.new))
     if share <= limit or share * now.count < FEW:
         return None

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from assay.contract.columns import Array
 from assay.errors import BadInput, Corrupt
@@ -129,7 +128,7 @@ def _column(values: pa.ChunkedArray) -> Column | None:
 
 
 def _truth(values: pa.ChunkedArray) -> Column:
-    yes = pc.sum(values, min_count=0).as_py()
+    yes = sum(chunk.true_count for chunk in values.chunks)
     counts = {"true": yes, "false": len(values) - values.null_count - yes}
     kept = {name: count for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count}
     return Column(kind="truth", rows=len(values), nulls=values.null_count, frequent=Frequent(kept))
@@ -184,7 +183,7 @@ def merge_columns(parts: Sequence[Column], name: str = "the column") -> Column:
     """The profile of a column from those of its parts; raises `BadInput` when they are of several kinds."""
     if len(parts) == 1:
         return parts[0]
-    kinds = {part.kind for part in parts if part.count} or {parts[0].kind}
+    kinds: set[Kind] = {part.kind for part in parts if part.count} or {parts[0].kind}
     if len(kinds) > 1:
         raise BadInput(f"{name} is {' and '.join(sorted(kinds))} in different parts", do="Give it one type.")
     filled = [part for part in parts if part.count]

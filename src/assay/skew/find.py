@@ -5,7 +5,6 @@ training code on the served inputs. Prediction: the served prediction against th
 features. World: distributions, which only warn.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,10 +19,11 @@ from assay.contract.record import key_field, need_event_time
 from assay.errors import NotFound
 from assay.model import Bundle, open_bundle, read
 from assay.predictions import read_rows
+from assay.profiles import Profile, distances, profile
+from assay.profiles.past import SMALL
 from assay.skew.compare import FLOAT32, differs, rounded
 from assay.skew.faults import Evidence, History, name_shapes
 from assay.skew.report import Example, Finding, Named, Place, Shift, SkewReport
-from assay.skew.world import SMALL, psi
 from assay.store import Store
 from assay.track import champion, find_version
 
@@ -250,15 +250,17 @@ def _shifts(store: Store, bundle: Bundle, model: str, served: pa.Table) -> list[
     times = _inputs(served, bundle.model.takes)[need_event_time(bundle.model.takes)]
     if times.max() - times.min() < ENOUGH_TIME:
         return []
+    names = [f"feature_{name}" for name in bundle.facts.features if f"feature_{name}" in served.column_names]
+    return world(profile(trained.select(names)), profile(served.select(names)))
+
+
+def world(trained: Profile, served: Profile) -> list[Shift]:
+    """The features whose PSI is larger than small and than chance, largest first."""
     found: list[Shift] = []
-    kinds: Mapping[str, str] = bundle.facts.features
-    for name, kind in kinds.items():
-        dtype = TEXT if kind == "text" else np.dtype(np.float64)
-        if f"feature_{name}" not in served.column_names:
-            continue
-        value, noise = psi(*(to_numpy(rows.column(f"feature_{name}"), dtype) for rows in (trained, served)))
-        if value > max(SMALL, noise):
-            found.append(Shift(name, value, noise))
+    for name, column in served.columns.items():
+        apart = distances(trained.columns[name], column)
+        if apart.psi > max(SMALL, apart.noise):
+            found.append(Shift(name.removeprefix("feature_"), apart.psi, apart.noise))
     return sorted(found, key=lambda shift: -shift.psi)
 
 

@@ -19,7 +19,8 @@ from sqlalchemy.exc import (
 
 from assay.errors import AssayError, BadInput, Unavailable
 
-HEAD = "0001"
+HEAD = "0002"
+_OLDER = ("0001",)
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 #: What SQLite says of a file that it can't read.
@@ -153,7 +154,7 @@ def _migrate(engine: Engine) -> None:
         version = _version(connection)
     if version == HEAD:
         return
-    if version:  # this is the first schema: any other is newer, or not ours
+    if version and version not in _OLDER:
         raise BadInput(
             f"the database is at schema {version}, this Assay knows up to {HEAD}",
             do="Upgrade Assay; nothing was changed.",

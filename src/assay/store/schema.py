@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -138,4 +139,17 @@ ledger = Table(
     Column("body", Text, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+)
+
+# profiles: of the training rows of each model version (day is empty), and of each day of served rows
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("source", String(20), primary_key=True),  # trained, served
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("day", String(10), primary_key=True),  # YYYY-MM-DD of the event time, UTC
+    Column("rows", BigInteger, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("body", LargeBinary, nullable=False),
 )
