@@ -324,18 +324,9 @@ VALUES: tuple[list[Tree], list[Tree]] = (
 def declare_test(rng: random.Random, subject: Tree, names: list[str], number: int) -> None:
     """Put a test under a table or one of its columns."""
     kind = rng.choice(["not_null", "unique", "accepted_values", "relationships"])
-    column = rng.choice(
-        ["id", "status", "amount", "select", "loaded", "absent"] if rng.random() < 0.2 else ["id", "status", "amount"]
-    )
-    arguments: Tree = {}
-    fitting = rng.random() < 0.85  # the others mix texts and numbers, which the database refuses
-    if kind == "accepted_values":
-        texts, numbers = VALUES
-        arguments = rng.choice((texts if column == "status" else numbers) if fitting else texts + numbers)
-    if kind == "relationships":
-        to = rng.choice(names)
-        field = column if fitting and column in ("id", "amount", "status") else rng.choice(["id", "amount", "status"])
-        arguments = {"to": rng.choice([to, f"{{{{ {to} }}}}"]), "field": field}
+    odd = ["id", "status", "amount", "select", "loaded", "absent"]
+    column = rng.choice(odd if rng.random() < 0.2 else ["id", "status", "amount"])
+    arguments = random_arguments(rng, kind, column, names)
     settings = random_settings(rng)
     body: Tree = {"arguments": arguments} if arguments and rng.random() < 0.5 else dict(arguments)
     if rng.random() < 0.5:
@@ -350,20 +341,36 @@ def declare_test(rng: random.Random, subject: Tree, names: list[str], number: in
         body["name"] = f"test{number}_{kind}_{column}"
     else:
         subject["meta"][signature] = number
-    key = rng.choice(["tests", "data_tests"])
-    if rng.random() < 0.25:
-        place = subject
+    place = subject if rng.random() < 0.25 else column_of(subject, column)
+    if place is subject:
         body["column_name"] = f'"{column}"' if column == "select" else column
-    else:
-        columns: list[Tree] = subject.setdefault("columns", [])
-        place = next((each for each in columns if each["name"] == column), None) or {"name": column}
-        if place not in columns:
-            columns.append(place)
-        if column == "select":
-            place["quote"] = True
-    key = next((each for each in ("tests", "data_tests") if each in place), key)
-    body = {"test_name": kind, **body} if rng.random() < 0.15 else {kind: body}
-    place.setdefault(key, []).append(body)
+    # dbt refuses both keys in one place.
+    key = next((each for each in ("tests", "data_tests") if each in place), rng.choice(["tests", "data_tests"]))
+    place.setdefault(key, []).append({"test_name": kind, **body} if rng.random() < 0.15 else {kind: body})
+
+
+def random_arguments(rng: random.Random, kind: str, column: str, names: list[str]) -> Tree:
+    """Arguments that mostly fit the column; the others mix texts and numbers, which the database refuses."""
+    fitting = rng.random() < 0.85
+    if kind == "accepted_values":
+        texts, numbers = VALUES
+        return rng.choice((texts if column == "status" else numbers) if fitting else texts + numbers)
+    if kind == "relationships":
+        to = rng.choice(names)
+        fields = ["id", "amount", "status"]
+        field = column if fitting and column in fields else rng.choice(fields)
+        return {"to": rng.choice([to, f"{{{{ {to} }}}}"]), "field": field}
+    return {}
+
+
+def column_of(subject: Tree, name: str) -> Tree:
+    """The entry of a column, made when there is none."""
+    columns: list[Tree] = subject.setdefault("columns", [])
+    found = next((each for each in columns if each["name"] == name), None)
+    if found is None:
+        found = {"name": name, "quote": True} if name == "select" else {"name": name}
+        columns.append(found)
+    return found
 
 
 def random_settings(rng: random.Random) -> Tree:

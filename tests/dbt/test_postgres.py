@@ -108,7 +108,8 @@ def test_nothing_can_be_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch, reports: tuple[DbtReport, DbtReport]
 ) -> None:
     from assay.dbt.project import read_project
-    from assay.dbt.warehouse import AskError, open_warehouse
+    from assay.dbt.run import open_warehouse
+    from assay.dbt.warehouse import AskError
 
     for target in ("duck", "post"):
         with open_warehouse(read_project(folder, target)) as warehouse:

@@ -1,5 +1,7 @@
 """What is wrong with a project or its profile is told with its place."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,24 @@ def test_a_damaged_database_is_unavailable(make) -> None:
     (folder / "shop.duckdb").write_bytes(b"x" * 5000)
     with pytest.raises(Unavailable, match=r"shop.duckdb can't be opened"):
         check_project(folder)
+
+
+def test_a_database_that_another_process_has_open_is_unavailable(make) -> None:
+    folder = make()
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(folder / "shop.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(Unavailable, match=r"can't be opened(.|\n)*one process's at a time"):
+            check_project(folder)
+        holder.communicate()
+
+
+@pytest.mark.parametrize("part", ["jinja2", "yaml"])
+def test_a_part_that_is_not_installed_is_told(make, part: str) -> None:
+    # What is None here can't be imported, as if it were not installed.
+    script = f"import sys; sys.modules[{part!r}] = None; sys.argv[1:] = ['check', '--dbt', '.']; from assay.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], cwd=make(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert 'pip install "assay[dbt]"' in done.stderr

@@ -108,6 +108,24 @@ def worked_out(entry: Entry, subject: Subject, outer: Tree, renderer: Renderer) 
         raise Skipped(f"{entry.test} is a test of the project's own")
     kind = cast("Kind", entry.test)
     relation = subject.relation()
+    column, known = _arguments(entry, kind, renderer)
+    return Test(
+        unique_id=entry.unique_id,
+        name=entry.name,
+        kind=kind,
+        subject=subject.name,
+        relation=relation,
+        column=column,
+        file=subject.file,
+        settings=_judged(settings),
+        values=_values(known),
+        to=str(known.get("to", "")),
+        to_field=str(known.get("field", "")),
+    )
+
+
+def _arguments(entry: Entry, kind: Kind, renderer: Renderer) -> tuple[str, Tree]:
+    """The column, which dbt leaves as it is written, and the other arguments, rendered."""
     given = {key: value for key, value in entry.arguments.items() if key != "model"}
     column = given.pop("column_name", None)
     if column is None:
@@ -116,20 +134,7 @@ def worked_out(entry: Entry, subject: Subject, outer: Tree, renderer: Renderer) 
         raise Unreadable(f"{kind} takes no argument {', '.join(unknown)}")
     if lacking := [name for name in _NEEDED.get(kind, ()) if name not in given]:
         raise Unreadable(f"{kind} has no {' and no '.join(lacking)}")
-    known = {key: _rendered(value, renderer) for key, value in given.items()}
-    return Test(
-        unique_id=entry.unique_id,
-        name=entry.name,
-        kind=kind,
-        subject=subject.name,
-        relation=relation,
-        column=str(column),
-        file=subject.file,
-        settings=_judged(settings),
-        values=_values(known),
-        to=str(known.get("to", "")),
-        to_field=str(known.get("field", "")),
-    )
+    return str(column), {key: _rendered(value, renderer) for key, value in given.items()}
 
 
 def _parted(raw: Any) -> tuple[str, Tree]:

@@ -33,17 +33,7 @@ def judge(length: timedelta, thresholds: Thresholds) -> str:
 
 def measure(warehouse: Warehouse, source: Source, declared: str) -> DbtResult:
     """The freshness of a source; a time that can't be had is a result of status "error"."""
-    sql = ""
-    blank = DbtResult(
-        kind="freshness",
-        unique_id=source.unique_id,
-        name=source.name,
-        subject=source.name,
-        status="error",
-        dbt_status="runtime error",
-        message="",
-        declared=declared,
-    )
+    sql, blank = "", _blank(source, declared)
     try:
         sql = _sql(source)
         newest, now = _times(warehouse, sql)
@@ -61,6 +51,19 @@ def measure(warehouse: Warehouse, source: Source, declared: str) -> DbtResult:
         age_s=length.total_seconds(),
         notes=(f"the newest time lies {age(-length)} in the future",) if length < timedelta() else (),
         sql=sql,
+    )
+
+
+def _blank(source: Source, declared: str) -> DbtResult:
+    return DbtResult(
+        kind="freshness",
+        unique_id=source.unique_id,
+        name=source.name,
+        subject=source.name,
+        status="error",
+        dbt_status="runtime error",
+        message="",
+        declared=declared,
     )
 
 

@@ -57,23 +57,9 @@ def verdict(settings: Settings, *, should_warn: bool, should_error: bool) -> str
 
 def ask(warehouse: Warehouse, test: Test, declared: str) -> DbtResult:
     """The result of a test; one that the warehouse refuses is of status "error"."""
-    sql = failures_sql(test)
-    blank = DbtResult(
-        kind="test",
-        unique_id=test.unique_id,
-        name=test.name,
-        subject=test.subject,
-        status="error",
-        dbt_status="error",
-        message="",
-        test=test.kind,
-        column=test.column,
-        severity=test.settings.severity,
-        declared=declared,
-        sql=sql,
-    )
+    blank = _blank(test, declared)
     try:
-        failures, should_warn, should_error = _counted(warehouse, test.settings, sql)
+        failures, should_warn, should_error = _counted(warehouse, test.settings, blank.sql)
     except AskError as error:
         return replace(blank, message=f"{_what(test)}? {error}")
     word = verdict(test.settings, should_warn=should_warn, should_error=should_error)
@@ -90,6 +76,23 @@ def ask(warehouse: Warehouse, test: Test, declared: str) -> DbtResult:
         failures=failures,
         message=f"{_what(test)}: {number(failures)} found{limits}",
         worst=_worst(warehouse, test),
+    )
+
+
+def _blank(test: Test, declared: str) -> DbtResult:
+    return DbtResult(
+        kind="test",
+        unique_id=test.unique_id,
+        name=test.name,
+        subject=test.subject,
+        status="error",
+        dbt_status="error",
+        message="",
+        test=test.kind,
+        column=test.column,
+        severity=test.settings.severity,
+        declared=declared,
+        sql=failures_sql(test),
     )
 
 

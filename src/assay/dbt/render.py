@@ -36,12 +36,13 @@ def lines(report: DbtReport, width: int = 100) -> list[str]:
     """The report as lines of text: the worst first, beneath each what fails; what passed is only counted."""
     gone = {each.subject for each in report.of("table") if each.status == "fail"}
     # Of a table that is gone all else says only that.
-    hidden = [each for each in report.having("error") if each.subject in gone]
-    shown = [each for each in report.results if each not in hidden and (each.status != "pass" or each.notes)]
+    told = [each for each in report.results if each.status != "error" or each.subject not in gone]
+    hidden = len(report.results) - len(told)
+    shown = [each for each in told if each.status != "pass" or each.notes]
     name_width = min(max((len(each.subject) for each in shown), default=0), _NAME)
     found = [line for each in shown for line in _broken(each, name_width, width)]
     if hidden:
-        found.append(f"ERROR {_many(len(hidden), 'question')} about tables that are not there")
+        found.append(f"ERROR {_many(hidden, 'question')} about tables that are not there")
     return [*_head(report, width), *found, *_not_read(report, width)]
 
 
@@ -50,7 +51,9 @@ def _head(report: DbtReport, width: int) -> list[str]:
     rows = sum(each.rows or 0 for each in tables)
     asked = [each for each in report.results if each.kind != "table" or each.status != "pass"]
     counts = [(sum(each.status == status for each in asked), word) for status, word in _STATUSES]
-    verdict = ", ".join(f"{number(n)} {word}" for n, word in counts if n) or "nothing to check"
+    told = ", ".join(f"{number(n)} {word}" for n, word in counts if n)
+    checks = _many(len(asked), "check")
+    verdict = f"{checks} passed" if counts[-1][0] == len(asked) else f"{checks}: {told}"
     size = f"{_many(len(tables), 'table')}, {_many(rows, 'row')}"
     where = f"{report.project} ({report.target}: {report.warehouse})"
     line = f"{where}   {size}   {verdict}"

@@ -1,13 +1,17 @@
 """Reads a project, asks its warehouse everything, and reports."""
 
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from assay.dbt import freshness, generic, tables
 from assay.dbt.declared import Declared, Fault
+from assay.dbt.duck import DuckDB, open_duckdb
+from assay.dbt.postgres import open_postgres
 from assay.dbt.project import Project, read_project
 from assay.dbt.read import read_declared
 from assay.dbt.report import DbtReport, DbtResult, NotRead, worst_first
-from assay.dbt.warehouse import Warehouse, open_warehouse
+from assay.dbt.warehouse import Warehouse
 from assay.times import now
 
 
@@ -30,6 +34,17 @@ def check_project(folder: str | Path, *, target: str | None = None) -> DbtReport
             results=worst_first(results),
             not_read=tuple(NotRead(what=left.what, declared=left.file, why=left.why) for left in declared.left),
         )
+
+
+@contextmanager
+def open_warehouse(project: Project) -> Generator[Warehouse]:
+    """The warehouse of the project's target, closed at the end; `BadInput` or `Unavailable` when it can't be opened."""
+    if project.profile.type == "duckdb":
+        with closing(open_duckdb(project)) as connection:
+            yield DuckDB(connection, str(project.profile.values["path"]))
+        return
+    with open_postgres(project.profile.values) as opened:
+        yield opened
 
 
 def _asked(project: Project, declared: Declared, warehouse: Warehouse) -> list[DbtResult]:
