@@ -1,23 +1,22 @@
 """Windows of time, and the profile of each."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
-from assay.checks.target import VIEW, Opened, open_target, reading
+from assay.checks.facts import as_number
+from assay.checks.freshness import EPOCH, moment_of
+from assay.checks.tables import Table, open_table
+from assay.checks.view import TIMES, VIEW
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput, near_miss
 from assay.profiles import Profile, merge, profile
-from assay.store.duck import connect
 
-#: Rows read at a time.
-_BATCH = 1 << 20
-_TIMES = ("time", "naive", "date")
-_NUMBER = "assay:window"
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -35,55 +34,51 @@ def table_windows(target: str, time: str, every: timedelta, *, since: datetime |
     The first begins at midnight UTC of the first day; the last one counts only when the table reaches its last hour.
     Times without a zone are taken as UTC. Raises `BadInput` when there is no such table, column or time.
     """
-    with connect() as connection:
-        opened = open_target(connection, target, [])
-        _need_time(opened, time)
-        with reading(target):
-            moment = f"CAST({quoted(time)} AS TIMESTAMPTZ)"
-            # Texts, so that no package for time zones is needed.
-            (ends,) = connection.sql(f"SELECT epoch_us(min({moment})), epoch_us(max({moment})) FROM {VIEW}").fetchall()
-            if ends[0] is None:
-                raise BadInput(f"{target} has no row with a time in {time}", do="Name another column with --time.")
-            first, last = (_EPOCH + timedelta(microseconds=each) for each in ends)
-            first = max(first, since) if since else first
-            names = [name for name, kind in opened.kinds.items() if kind not in _TIMES]
-            columns = ", ".join(quoted(name) for name in names)
-            cuts = list(spans(first, last, every))
-            start = cuts[0][0] if cuts else first
-            rows = connection.sql(
-                f"SELECT {columns}, (epoch_us({moment}) - {_micros(start)}) // {every // _MICROSECOND} AS {quoted(_NUMBER)} "
-                f"FROM {VIEW} WHERE {moment} >= make_timestamptz({_micros(start)})"
-            )
-            profiles = _profiles(rows.to_arrow_reader(_BATCH), names, len(cuts))
+    with closing(open_table(target)) as table:
+        _need_time(table, time)
+        low, high = (table.micros(f"{end}({quoted(time)})") for end in ("min", "max"))
+        ends = table.rows(f"SELECT {low} AS low, {high} AS high FROM {VIEW}")[0]
+        first, last = as_number(ends["low"]), as_number(ends["high"])
+        if first is None or last is None:
+            raise BadInput(f"{target} has no row with a time in {time}", do="Name another column with --time.")
+        begin = max(moment_of(first, ""), since) if since else moment_of(first, "")
+        cuts = list(spans(begin, moment_of(last, ""), every))
+        names = [name for name, kind in table.kinds.items() if kind not in TIMES]
+        query = f"SELECT {', '.join(map(quoted, [*names, time]))} FROM {VIEW} WHERE {quoted(time)} IS NOT NULL"
+        profiles = _profiles(table.batches(query), names, time, cuts, every)
     return [Window(*cut, one) for cut, one in zip(cuts, profiles, strict=True) if one.rows]
 
 
-def _profiles(batches: Iterable[pa.RecordBatch], names: list[str], count: int) -> list[Profile]:
-    """The profile of each of `count` windows from rows in any order, each with the number of its window."""
-    parts: list[list[Profile]] = [[] for _ in range(count)]
+def _profiles(
+    batches: Iterable[pa.RecordBatch],
+    names: list[str],
+    time: str,
+    cuts: Sequence[tuple[datetime, datetime]],
+    every: timedelta,
+) -> list[Profile]:
+    """The profile of each window from rows in any order."""
+    parts: list[list[Profile]] = [[] for _ in cuts]
+    begin = (cuts[0][0] - EPOCH) // _MICROSECOND if cuts else 0
     for batch in batches:
-        numbers = batch.column(_NUMBER).to_numpy(zero_copy_only=False)
+        micros = batch.column(time).cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy()
+        numbers = (micros - begin) // (every // _MICROSECOND)
         order = np.argsort(numbers, kind="stable")
         rows = pa.table(batch).select(names).take(pa.array(order))
         inside, starts = np.unique(numbers[order], return_index=True)
         for number, start, end in zip(inside, starts, [*starts[1:], len(order)], strict=True):
-            if number < count:
+            if 0 <= number < len(cuts):
                 parts[int(number)].append(profile(rows.slice(start, end - start)))
     return [merge(one) for one in parts]
 
 
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _need_time(opened: Opened, time: str) -> None:
+def _need_time(opened: Table, time: str) -> None:
     kinds = opened.kinds
     if time not in kinds:
         raise BadInput(f"{opened.name} has no column {time!r}", near_miss(time, kinds), do="Name it with --time.")
-    if kinds[time] not in _TIMES:
-        known = [name for name, kind in kinds.items() if kind in _TIMES]
+    if kinds[time] not in TIMES:
+        known = [name for name, kind in kinds.items() if kind in TIMES]
         raise BadInput(
-            f"{time} of {opened.name} is {opened.types[time]}, not a time",
+            f"{time} of {opened.name} is {kinds[time]}, not a time",
             *[f"times are {', '.join(known)}"] * bool(known),
             do="Name a column of times with --time.",
         )
