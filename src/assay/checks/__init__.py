@@ -3,6 +3,7 @@
 from assay.checks.declare import Checks, col, fresh, from_contract, like, rows, sql, unique
 from assay.checks.evaluate import check
 from assay.checks.freshness import Calendar
+from assay.checks.keep import keep_report, past_reports
 from assay.checks.render import render
 from assay.checks.report import Report, Result
 
@@ -15,7 +16,9 @@ __all__ = [
     "col",
     "fresh",
     "from_contract",
+    "keep_report",
     "like",
+    "past_reports",
     "render",
     "rows",
     "sql",

@@ -9,22 +9,12 @@ from assay.checks.breaks import kinds_for
 from assay.checks.freshness import Calendar, moment_of
 from assay.checks.like import Compared, LikeColumn
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
-from assay.checks.view import Kind
+from assay.checks.view import HOLDS, Kind
 from assay.checks.words import age, among, cell, moment, number, share
 from assay.contract.fields import Severity
 from assay.errors import near_miss
 
 Numbers = Mapping[str, Any]
-_HOLDS: dict[Kind, str] = {
-    "text": "text",
-    "number": "decimal numbers",
-    "whole": "whole numbers",
-    "truth": "true or false",
-    "time": "times",
-    "naive": "times without a zone",
-    "date": "dates",
-    "other": "values of another type",
-}
 
 
 @dataclass(frozen=True)
@@ -51,16 +41,16 @@ def missing(column: str, known: Iterable[str], total: int) -> Finding:
 
 def mistyped(rule: Rule, kind: Kind, unread: int, total: int) -> Finding:
     """The finding of a rule that can't read this kind of column."""
-    wanted = "numbers" if "number" in kinds_for(rule) else _HOLDS[kinds_for(rule)[0]]
+    wanted = "numbers" if "number" in kinds_for(rule) else HOLDS[kinds_for(rule)[0]]
     if unread and unread < total:
-        return Finding(True, _HOLDS[kind], f"{_of(unread, total)} can't be read as {wanted}", unread)
+        return Finding(True, HOLDS[kind], f"{_of(unread, total)} can't be read as {wanted}", unread)
     if kind in ("naive", "date") and wanted == "times":
         (column,) = rule.columns
         zoned = f'pc.assume_timezone(table["{column}"], "America/New_York")'
         say = 'zone="America/New_York"' if isinstance(rule, Fresh) else zoned
         what = "dates" if kind == "date" else "times"
-        return Finding(True, _HOLDS[kind], f"its {what} have no time zone: say which, like {say}", total)
-    return Finding(True, _HOLDS[kind], f"holds {_HOLDS[kind]}, {wanted} expected", total)
+        return Finding(True, HOLDS[kind], f"its {what} have no time zone: say which, like {say}", total)
+    return Finding(True, HOLDS[kind], f"holds {HOLDS[kind]}, {wanted} expected", total)
 
 
 def judge(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
@@ -77,7 +67,7 @@ def judge(rule: Rule, numbers: Numbers, total: int, now: datetime) -> Finding:
 
 def unlike(kind: Kind, rule: Refers, other: Kind, total: int) -> Finding:
     """The finding of a reference from one kind of values to another."""
-    return Finding(True, _HOLDS[kind], f"holds {_HOLDS[kind]}, {rule.key} of {rule.to} {_HOLDS[other]}", total)
+    return Finding(True, HOLDS[kind], f"holds {HOLDS[kind]}, {rule.key} of {rule.to} {HOLDS[other]}", total)
 
 
 def unasked(why: str) -> Finding:

@@ -81,6 +81,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.having("warn"))
 
     @property
+    def status(self) -> Status:
+        """The worst of its results."""
+        worst: tuple[Status, ...] = ("error", "fail", "warn")
+        return next((status for status in worst if self.having(status)), "pass")
+
+    @property
     def passed(self) -> bool:
         """True when no rule is broken."""
         return not self.failed and not self.warned

@@ -12,6 +12,17 @@ Kind = Literal["text", "number", "whole", "truth", "time", "naive", "date", "oth
 TIMES: tuple[Kind, ...] = ("time", "naive", "date")
 #: The kinds that have a least and a greatest value worth knowing.
 RANGED: tuple[Kind, ...] = ("number", "whole", *TIMES)
+#: What a column of each kind holds, in words.
+HOLDS: dict[Kind, str] = {
+    "text": "text",
+    "number": "decimal numbers",
+    "whole": "whole numbers",
+    "truth": "true or false",
+    "time": "times",
+    "naive": "times without a zone",
+    "date": "dates",
+    "other": "values of another type",
+}
 
 
 def other(name: str) -> str:

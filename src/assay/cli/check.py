@@ -1,5 +1,6 @@
 """`assay check`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
 
 if TYPE_CHECKING:
-    from assay.checks import Checks
+    from assay.checks import Checks, Report
 
 
 @command(begins=True)
@@ -58,18 +59,40 @@ def check(
     if infer:
         return _infer(target)
     from assay.checks import check as run_check
-    from assay.checks import render
+    from assay.checks import keep_report, render
+    from assay.checks.evaluate import together
 
     rules = [
         *(find_contract(store, reference) for reference in contracts),
         *(_find_checks(store, reference) for reference in declared),
     ]
     report = run_check(target, rules, fresh=fresh, now=now, failing=failing)
+    keep_report(store, report)
+    if html:
+        _write_page(store, report, together(rules, fresh), target, html)
     if as_json:
         print_json(report)
     else:
         render(report, console())
     return 3 if report.having("error") else 1 if report.failed else 0
+
+
+def _write_page(store: Store, report: "Report", checks: "Checks", target: str, path: str) -> None:
+    from assay.checks import past_reports
+    from assay.checks.page import report_page, sampled_profile
+    from assay.errors import Unavailable
+
+    try:
+        shown = sampled_profile(target)
+    except Unavailable:  # the report says so
+        shown = None
+    written = report_page(report, checks, shown=shown, past=past_reports(store, report.target)[:-1])
+    try:
+        Path(path).write_text(written, encoding="utf-8")
+    except OSError as error:
+        raise Unavailable(
+            f"can't write {path}", error.strerror or str(error), do="Mend the path or its rights."
+        ) from None
 
 
 def _infer(target: str) -> int:

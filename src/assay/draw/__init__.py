@@ -1,6 +1,20 @@
 """Draws pages that need nothing else: no script, no file beside them, light and dark, on screen and on paper."""
 
 from assay.draw.chart import Bar, bars, histogram, line
-from assay.draw.page import badge, cards, figure, folded, page, section, table
+from assay.draw.page import Html, Mood, badge, cards, figure, folded, page, section, table
 
-__all__ = ["Bar", "badge", "bars", "cards", "figure", "folded", "histogram", "line", "page", "section", "table"]
+__all__ = [
+    "Bar",
+    "Html",
+    "Mood",
+    "badge",
+    "bars",
+    "cards",
+    "figure",
+    "folded",
+    "histogram",
+    "line",
+    "page",
+    "section",
+    "table",
+]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from assay.checks.facts import as_number
 from assay.checks.freshness import EPOCH, moment_of
 from assay.checks.tables import Table, open_table
-from assay.checks.view import TIMES, VIEW
+from assay.checks.view import HOLDS, TIMES, VIEW
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput, near_miss
 from assay.profiles import Profile, merge, profile
@@ -78,7 +78,7 @@ def _need_time(opened: Table, time: str) -> None:
     if kinds[time] not in TIMES:
         known = [name for name, kind in kinds.items() if kind in TIMES]
         raise BadInput(
-            f"{time} of {opened.name} is {kinds[time]}, not a time",
+            f"{time} of {opened.name} holds {HOLDS[kinds[time]]}, not times",
             *[f"times are {', '.join(known)}"] * bool(known),
             do="Name a column of times with --time.",
         )

@@ -19,8 +19,8 @@ from sqlalchemy.exc import (
 
 from assay.errors import AssayError, BadInput, Unavailable
 
-HEAD = "0002"
-_OLDER = ("0001",)
+HEAD = "0003"
+_OLDER = ("0001", "0002")
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 #: What SQLite says of a file that it can't read.

@@ -153,3 +153,17 @@ profiles = Table(
     Column("made_at", Moment, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
+
+# checks: every report of the command line and of pipelines
+check_reports = Table(
+    "check_reports",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("target", String(1000), nullable=False),
+    Column("checked_at", Moment, nullable=False),
+    Column("run_id", String(200)),
+    Column("status", String(20), nullable=False),  # pass, warn, fail, error: the worst of its results
+    Column("rows", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("check_reports_by_time", "target", "checked_at"),
+)
