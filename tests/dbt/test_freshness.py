@@ -28,6 +28,8 @@ sources:
         ("now() - interval 2 day", "error"),
         ("now() + interval 2 day", "pass"),
         ("NULL::TIMESTAMP", "error"),
+        ("'infinity'::TIMESTAMP", "pass"),
+        ("'-infinity'::TIMESTAMP", "runtime error"),
         ("current_date", "runtime error"),
         ("'2026-01-01 00:00:00'", "runtime error"),
     ],

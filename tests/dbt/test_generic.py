@@ -122,6 +122,24 @@ unit_tests: [{name: sums, model: orders, given: [], expect: {rows: []}}]
     }
 
 
+def test_tests_of_a_source_that_is_not_asked_are_told(make) -> None:
+    schema = """
+sources:
+  - {name: off1, config: {enabled: false}, tables: [{name: t, columns: [{name: id, data_tests: [unique]}]}]}
+  - {name: broken, schema: "{{ nowhere() }}", tables: [{name: t, columns: [{name: id, data_tests: [unique]}]}]}
+"""
+    report = check_project(make(SQL, schema))
+    assert reasons(report) == {
+        "source off1.t": "it is disabled",
+        "test source_unique_off1_t_id": "the source off1.t is disabled",
+    }
+    assert [(each.kind, each.name) for each in report.having("error")] == [
+        ("freshness", "broken.t"),
+        ("test", "source_unique_broken_t_id"),
+    ]
+    assert all("models/schema.yml" in each.message and "nowhere()" in each.message for each in report.having("error"))
+
+
 def test_a_test_that_the_project_redefines_is_not_taken_for_dbts(make) -> None:
     schema = "models: [{name: orders, columns: [{name: id, tests: [unique, not_null]}]}]"
     macro = "{% macro default__test_unique(model, column_name) %} select 1 {% endmacro %}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from assay.contract.formats.sql import literal, quoted
 from assay.dbt.declared import Relation, Tree
@@ -15,6 +16,8 @@ from assay.dbt.yaml_files import mapping, mappings
 from assay.errors import BadInput, NotFound, Unavailable
 
 _SETTING = re.compile(r"\w+")
+#: In microseconds: what stands for infinity, and the last moment that Python knows, which DuckDB's own client gives for it.
+_INFINITY, _LAST = 2**63 - 1, 253_402_300_799_999_999
 #: What DuckDB says of a table, schema or database that is not there.
 _ABSENT = re.compile(
     r"Catalog Error: (Table|Schema) with name .* does not exist|Binder Error: Catalog .* does not exist"
@@ -84,7 +87,11 @@ def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path, values: Tree) 
 
 
 def _readable(column: Any) -> Any:
-    """Times as Python's own: in microseconds, and in UTC where they have a zone."""
-    if pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("us", "UTC" if column.type.tz else None), safe=False)
-    return column
+    """Times as Python's own: in microseconds, and in UTC where they have a zone; infinity is Python's last moment."""
+    if not pa.types.is_timestamp(column.type):
+        return column
+    kind = pa.timestamp("us", "UTC" if column.type.tz else None)
+    micros = column.cast(kind, safe=False).cast(pa.int64())
+    return pc.call_function(
+        "if_else", [pc.call_function("equal", [micros, pa.scalar(_INFINITY)]), pa.scalar(_LAST), micros]
+    ).cast(kind)

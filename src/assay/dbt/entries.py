@@ -153,6 +153,7 @@ def _parted(raw: Any) -> tuple[str, Tree]:
 
 def _settings(arguments: Tree, renderer: Renderer) -> Tree:
     """Take the settings out of the arguments, whichever way they are written, and render them."""
+    beside = "config" in arguments
     try:
         config = dict(mapping(arguments.pop("config", None), "config"))
     except BadInput as error:
@@ -163,7 +164,7 @@ def _settings(arguments: Tree, renderer: Renderer) -> Tree:
         if value and key in config:
             raise Unreadable(f"{key} is set beside config and in it")
         # dbt takes what is false or 0 beside a config for unset.
-        found[key] = config.pop(key, None) if not value and config else value
+        found[key] = config.pop(key, None) if beside and not value else value
     found |= config
     return {key: shown for key, value in found.items() if (shown := renderer.value(value)) is not None}
 

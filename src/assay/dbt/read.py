@@ -33,9 +33,9 @@ def read_declared(project: Project) -> Declared:
     files = [(file, root, read_yaml(file)) for file, root in _files(project)]
     reading.patch(files)
     # Tests may refer to the sources of any file.
-    tables = [(file, root, table) for file, root, tree in files for table in reading.tables(tree, file, root)]
-    for file, root, table in tables:
-        reading.source_tests(table.source, table.table, file, root)
+    tables = [(pair, file, root) for file, root, tree in files for pair in reading.tables(tree, file, root)]
+    for (source, table), file, root in tables:
+        reading.source_tests(source, table, file, root)
     for file, root, tree in files:
         reading.node_tests(tree, file, root)
         reading.leave_unit_tests(tree, file)
@@ -62,8 +62,8 @@ class _Reading:
                         fqn = [self.project.name, *file.relative_to(root).parent.parts, name]
                         self.nodes.known[name] = Node(kind, name, fqn, "", file)
 
-    def tables(self, tree: Tree, file: Path, root: Path) -> Iterator[Any]:
-        """The enabled tables of a file's sources."""
+    def tables(self, tree: Tree, file: Path, root: Path) -> Iterator[tuple[Tree, Tree]]:
+        """The tables of a file's sources, each with its source."""
         return self.sources.read(tree, file, root, self.declared)
 
     def source_tests(self, source: Tree, table: Tree, file: Path, root: Path) -> None:

@@ -30,19 +30,24 @@ class Sources:
 
     project: Project
     known: dict[tuple[str, str], Table] = field(default_factory=dict[tuple[str, str], Table])
-    disabled: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    #: Why a table that is declared can't be asked.
+    lost: dict[tuple[str, str], Exception] = field(default_factory=dict[tuple[str, str], Exception])
 
     def source(self, source: str, table: str) -> Relation:
-        """The `source` of dbt. Raises `Skipped` for one that is unknown or disabled: dbt would not test it either."""
-        if (source, table) in self.disabled:
-            raise Skipped(f"the source {source}.{table} is disabled")
+        """The `source` of dbt.
+
+        Raises `Skipped` for one that is unknown or disabled: dbt would not test it either; `Unreadable` when its
+        place can't be worked out.
+        """
         if (source, table) not in self.known:
+            if (source, table) in self.lost:
+                raise self.lost[source, table]
             hint = near_miss(f"{source}.{table}", [".".join(key) for key in self.known])
             raise Skipped(f"the project has no source {source}.{table}" + (f", {hint}" if hint else ""))
         return self.known[source, table].relation
 
-    def read(self, tree: Tree, file: Path, root: Path, declared: Declared) -> Iterator[Table]:
-        """Read the sources of one file below `root`; gives their enabled tables."""
+    def read(self, tree: Tree, file: Path, root: Path, declared: Declared) -> Iterator[tuple[Tree, Tree]]:
+        """Read the sources of one file below `root`; gives each table with its source, for their tests."""
         shown = self.project.shown(file)
         for raw in mappings(tree.get("sources"), f"{shown}: sources"):
             name = named(raw, f"{shown}: sources")
@@ -50,32 +55,30 @@ class Sources:
                 declared.left.append(Left(f"source {name}", shown, "it overrides a source of a package"))
                 continue
             for raw_table in mappings(raw.get("tables"), f"{shown}: source {name}: tables"):
-                yield from self._table(raw, raw_table, file, root, declared)
+                yield self._table(raw, raw_table, file, root, declared)
 
-    def _table(self, raw: Tree, raw_table: Tree, file: Path, root: Path, declared: Declared) -> Iterator[Table]:
+    def _table(self, outer: Tree, inner: Tree, file: Path, root: Path, declared: Declared) -> tuple[Tree, Tree]:
+        """Read one table; gives the two mappings, rendered if they can be, for the tests below them."""
         shown = self.project.shown(file)
-        source, table = named(raw, shown), named(raw_table, f"{shown}: source {raw['name']}")
-        unique_id = f"source.{self.project.name}.{source}.{table}"
+        key = named(outer, shown), named(inner, f"{shown}: source {outer['name']}")
+        name, unique_id = ".".join(key), f"source.{self.project.name}.{'.'.join(key)}"
         try:
-            outer = {key: value for key, value in raw.items() if key != "tables"}
+            outer = {part: value for part, value in outer.items() if part != "tables"}
             outer = self.project.renderer.tree(outer, but=LATER)
-            inner: Tree = self.project.renderer.tree(raw_table, but=LATER)
-            fqn = [self.project.name, *file.relative_to(root).parent.parts, source, table]
-            levels = self.project.levels("sources", fqn)
+            inner = self.project.renderer.tree(inner, but=LATER)
+            levels = self.project.levels("sources", [self.project.name, *file.relative_to(root).parent.parts, *key])
             settings = {**levels, **_config(outer, shown), **_config(inner, shown)}
             if settings.get("enabled", True) is not True:
-                self.disabled.add((source, table))
-                declared.left.append(Left(f"source {source}.{table}", shown, "it is disabled"))
-                return
+                self.lost[key] = Skipped(f"the source {name} is disabled")
+                declared.left.append(Left(f"source {name}", shown, "it is disabled"))
+                return outer, inner
             made = Table(outer, inner, self._relation(outer, inner, shown))
-            self.known[source, table] = made
+            self.known[key] = made
             declared.sources.append(self._source(made, unique_id, levels, file))
         except Unreadable as error:
-            name = f"{source}.{table}"
             declared.faults.append(Fault("freshness", unique_id, name, name, str(error), file))
-            if (source, table) not in self.known:
-                return
-        yield self.known[source, table]
+            self.lost[key] = Unreadable(str(error))
+        return outer, inner
 
     def _source(self, made: Table, unique_id: str, levels: Tree, file: Path) -> Source:
         outer, inner = made.source, made.table
