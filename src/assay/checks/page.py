@@ -77,17 +77,23 @@ def _head(report: Report) -> Html:
 
 def _results(results: Sequence[Result]) -> Html:
     order: list[Status] = ["error", "fail", "warn", "pass"]
-    sorted_ = sorted(results, key=lambda one: (order.index(one.status), -one.failing))
-    rows = [(badge(one.status, _MOODS[one.status]), one.rule, one.column, one.expected, _found(one)) for one in sorted_]
-    return table(("", "rule", "column", "expected", "found"), rows)
+    ranked = sorted(results, key=lambda one: (order.index(one.status), -one.failing))
+    broken = [one for one in ranked if one.status != "pass"]
+    passed = [
+        f"{one.rule:<8} {one.column:<20} {one.expected}: {one.observed}" for one in ranked if one.status == "pass"
+    ]
+    rows = [(badge(one.status, _MOODS[one.status]), one.rule, one.column, one.expected, _found(one)) for one in broken]
+    shown = table(("", "rule", "column", "expected", "found"), rows) if rows else Html("")
+    return Html(shown + folded(f"{len(passed)} passed", passed)) if passed else shown
 
 
 def _found(result: Result) -> str | Html:
+    message = result.message.replace("   ", " · ")
     if not result.worst:
-        return result.message
+        return message
     several = result.failing > len(result.worst)
     what = f"the {len(result.worst)} worst of {number(result.failing)} rows" if several else "rows at fault"
-    return folded(what, [row.text() for row in result.worst], before=result.message)
+    return folded(what, [row.text() for row in result.worst], before=message)
 
 
 def _missing(shown: Profile, reference: Profile | None, checks: Checks) -> Html:

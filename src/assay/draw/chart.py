@@ -58,7 +58,7 @@ def bars(rows: Sequence[Bar], *, width: int = 700) -> Html:
         if one.limit is not None:
             x = _NAME + one.limit / most * room
             body.append(f"<path class='limit bad' d='M{x:.1f} {y}v14'><title>at most {one.limit:.1%}</title></path>")
-        at = _NAME + max(one.share, one.past or 0) / most * room + 6
+        at = _NAME + max(one.share, one.past or 0, one.limit or 0) / most * room + 6
         body.append(f"<text x='{at:.1f}' y='{y + 11}'>{one.share:.1%}</text>")
     return _svg("".join(body), width, height, "shares by name")
 
