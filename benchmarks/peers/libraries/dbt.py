@@ -7,7 +7,7 @@ from pathlib import Path
 from dbt.cli.main import dbtRunner
 from twenty import FULL, RANGES, SETS
 
-# dbt has no range of its own: this is the one of dbt_utils, which is no package of Python.
+# dbt has no range of its own, and dbt_utils, which has, is no package of Python.
 IN_RANGE = """{% test in_range(model, column_name, low, high) %}
 select {{ column_name }} from {{ model }} where {{ column_name }} < {{ low }} or {{ column_name }} > {{ high }}
 {% endtest %}"""
