@@ -1,6 +1,5 @@
 """Windows of tables and of served rows, with real files and a real store."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +19,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Iterator[str]:
+def table(tmp_path: Path) -> str:
     """Seventy days of 48 rows; in the last week wind is sent in another unit."""
     random = np.random.default_rng(4)
     hours = np.arange(70 * 48) / 2
@@ -34,7 +33,7 @@ def table(tmp_path: Path) -> Iterator[str]:
         }
     )
     pq.write_table(rows.take(pa.array(random.permutation(len(rows)))), tmp_path / "t.parquet")  # in no order
-    yield str(tmp_path / "t.parquet")
+    return str(tmp_path / "t.parquet")
 
 
 def test_a_table_is_cut_into_whole_windows_in_any_order_of_its_rows(table: str) -> None:
