@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.profiles import distances, profile
@@ -28,6 +28,7 @@ def sample(values: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return at, weights.astype(float)
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_binned_distances_are_symmetric_and_bounded(pair: tuple[list[int], list[int]]) -> None:
     a, b = pair
@@ -36,6 +37,7 @@ def test_binned_distances_are_symmetric_and_bounded(pair: tuple[list[int], list[
         assert 0 <= distance(a, b) <= most
 
 
+@settings(deadline=None)
 @given(counts, st.integers(1, 5))
 def test_equal_shares_are_no_distance_apart(a: list[int], times: int) -> None:
     b = [times * count for count in a]
@@ -44,6 +46,7 @@ def test_equal_shares_are_no_distance_apart(a: list[int], times: int) -> None:
     assert psi(a, a) == 0
 
 
+@settings(deadline=None)
 @given(samples, samples)
 def test_distances_of_samples_are_their_definitions(a: list[int], b: list[int]) -> None:
     at = range(-51, 51)

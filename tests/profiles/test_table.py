@@ -20,6 +20,7 @@ def ranks(kept: tuple[np.ndarray, np.ndarray], at: np.ndarray) -> np.ndarray:
     return np.append(0, np.cumsum(weights) / weights.sum())[np.searchsorted(values, at, "right")]
 
 
+@settings(deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=4))
 def test_profiles_of_parts_merge_to_the_profile_of_the_whole(parts: list[list[float | None]]) -> None:
     tables = [pa.table({"x": pa.array(part, pa.float64())}) for part in parts]
@@ -32,6 +33,7 @@ def test_profiles_of_parts_merge_to_the_profile_of_the_whole(parts: list[list[fl
     assert all(map(np.array_equal, merged.sample, whole.sample))  # so few are all kept
 
 
+@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_few_categories_are_counted_exactly(parts: list[list[str | None]]) -> None:
     tables = [pa.table({"x": pa.array(part, pa.string())}) for part in parts]
@@ -71,6 +73,7 @@ def test_frequent_values_are_too_low_by_at_most_their_error(parts: list[list[str
         assert rows.count(name) - found.error <= found.counts.get(name, 0) <= rows.count(name)
 
 
+@settings(deadline=None)
 @given(numbers, texts)
 def test_decoding_gives_what_was_encoded(some: list[float | None], others: list[str | None]) -> None:
     for one in (
@@ -80,6 +83,7 @@ def test_decoding_gives_what_was_encoded(some: list[float | None], others: list[
         assert decode(encode(one)) == one
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_other_bytes_are_refused(data: st.DataObject) -> None:
     whole = bytearray(encode(profile(pa.table({"x": [1.0, 2.0, None], "y": ["a", "b", "a"]}))))

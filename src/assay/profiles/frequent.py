@@ -34,12 +34,13 @@ class Frequent(msgspec.Struct, frozen=True):
 
 def frequent(values: pa.Array) -> Frequent:
     """The frequent values of an Arrow array of texts; nulls are left out."""
-    counted = pc.value_counts(values.drop_null())
-    names = counted.field("values")
+    encoded = values.dictionary_encode()
+    names: pa.Array = encoded.dictionary
+    counts = np.bincount(encoded.indices.drop_null().to_numpy(), minlength=len(names))
     if (pc.max(pc.binary_length(names)).as_py() or 0) > LONGEST:
-        counted = pc.value_counts(pc.utf8_slice_codeunits(values, 0, LONGEST).drop_null())
-        names = counted.field("values")
-    counts = counted.field("counts").to_numpy()
+        short = pc.utf8_slice_codeunits(names, 0, LONGEST).dictionary_encode()
+        names = short.dictionary
+        counts = np.bincount(short.indices.to_numpy(), counts).astype(np.int64)
     error = 0
     if len(counts) > KEPT:
         order = np.argpartition(counts, len(counts) - KEPT - 1)

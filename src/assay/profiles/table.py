@@ -23,6 +23,8 @@ from assay.profiles.quantiles import check, merge_sketches, sketch, weighted
 Kind = Literal["number", "text", "truth", "time"]
 _MAGIC = b"APF1"
 _MANY = 100_000
+#: So many values stay in the processor while they are gone through thrice.
+_CACHED = 1 << 14
 
 
 class Moments(msgspec.Struct, frozen=True):
@@ -161,9 +163,14 @@ def _moments(values: Array) -> Moments:
     if len(finite) == 0:
         return Moments()
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(finite.mean())
-        off = finite - mean
-        return Moments(len(finite), mean, float(off @ off))
+        return reduce(_both, (_moments_of(finite[at : at + _CACHED]) for at in range(0, len(finite), _CACHED)))
+
+
+def _moments_of(values: Array) -> Moments:
+    mean = float(values.mean())
+    off = values - mean
+    # Not a dot product: threads of BLAS would fight with ours.
+    return Moments(len(values), mean, float(np.multiply(off, off, out=off).sum()))
 
 
 def merge(parts: Iterable[Profile]) -> Profile:
