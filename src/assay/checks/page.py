@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -167,7 +167,7 @@ def _point(values: Array, weights: Array, at: float) -> float:
 
 
 def _label(column: Column, value: float) -> str:
-    return str(np.datetime64(int(value), "s").astype("datetime64[D]")) if column.kind == "time" else f"{value:.3g}"
+    return str(np.datetime64(int(value), "s").astype("datetime64[D]")) if column.kind == "time" else f"{value:.4g}"
 
 
 def _over_time(reports: Sequence[Report], checks: Checks) -> list[Html]:
@@ -179,14 +179,18 @@ def _over_time(reports: Sequence[Report], checks: Checks) -> list[Html]:
         found = [(report, one) for report in reports for one in report.results if (one.rule, one.column) == key]
         rule = rules.get(key)
         if any(one.age_s is not None for _, one in found):
-            points = [(r.checked_at, one.age_s / 3600, _MOODS[one.status]) for r, one in found if one.age_s is not None]
+            points = [_point_of(r, one, one.age_s / 3600) for r, one in found if one.age_s is not None]
             drawn.append(
                 figure(f"age of {key[1]}", line(points, unit="h", limits=_bounds(rule)), "when it was checked")
             )
-        elif len(found) > 1 and any(one.failing for _, one in found):
-            points = [(r.checked_at, one.failing / max(one.total, 1), _MOODS[one.status]) for r, one in found]
+        elif len(found) > 1 and any(one.status != "pass" and one.failing for _, one in found):
+            points = [_point_of(r, one, one.failing / max(one.total, 1)) for r, one in found]
             drawn.append(figure(f"{key[0]} {key[1]}", line(points, unit="%"), "share of rows at fault"))
     return drawn
+
+
+def _point_of(report: Report, result: Result, value: float) -> tuple[datetime, float, Mood]:
+    return report.checked_at, value, _MOODS[result.status]
 
 
 def _bounds(rule: object) -> list[tuple[float, Mood]]:

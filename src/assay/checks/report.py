@@ -84,7 +84,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def status(self) -> Status:
         """The worst of its results."""
         worst: tuple[Status, ...] = ("error", "fail", "warn")
-        return next((status for status in worst if self.having(status)), "pass")
+        found: list[Status] = [status for status in worst if self.having(status)]
+        return found[0] if found else "pass"
 
     @property
     def passed(self) -> bool:

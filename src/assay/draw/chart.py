@@ -9,7 +9,7 @@ from html import escape
 from assay.draw.page import Html, Mood
 
 WIDTH, HEIGHT = 340, 130
-_LEFT, _BOTTOM, _TOP = 38, 18, 6
+_LEFT, _BOTTOM, _TOP = 48, 18, 6
 _ROW, _NAME = 20, 130
 
 
