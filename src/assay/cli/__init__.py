@@ -13,7 +13,8 @@ from assay.errors import AssayError
 #: Command, where it is, and what it does, in the order of the way of the data.
 COMMANDS = {
     "demo": ("demo", "the whole loop on a year of real flights"),
-    "check": ("check", "data checks on a file, folder or glob"),
+    "check": ("check", "data checks on files, a database table or a dbt project"),
+    "quality": ("quality", "what is odd about a table, and what leaks the label"),
     "run": ("run", "run a pipeline, for one moment or over the past"),
     "resume": ("run", "go on with a run that was killed or failed"),
     "runs": ("runs", "find runs, their parameters and metrics"),

@@ -81,18 +81,14 @@ def _write_page(store: Store, report: "Report", checks: "Checks", target: str, p
     from assay.checks import past_reports
     from assay.checks.page import report_page, sampled_profile
     from assay.errors import Unavailable
+    from assay.store.artifacts import write_whole
 
     try:
         shown = sampled_profile(target)
     except Unavailable:  # the report says so
         shown = None
     written = report_page(report, checks, shown=shown, past=past_reports(store, report.target)[:-1])
-    try:
-        Path(path).write_text(written, encoding="utf-8")
-    except OSError as error:
-        raise Unavailable(
-            f"can't write {path}", error.strerror or str(error), do="Mend the path or its rights."
-        ) from None
+    write_whole(Path(path), written.encode())
 
 
 def _infer(target: str) -> int:

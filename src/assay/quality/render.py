@@ -1,0 +1,71 @@
+"""A quality summary as people read it: in a terminal, and as a page with plots."""
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from assay.checks.words import number, share
+from assay.draw import Bar, Html, Mood, badge, bars, cards, page, section, table
+from assay.quality.report import Finding, Quality, Severity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES: dict[Severity, str] = {"high": "bold red", "medium": "bold yellow", "low": "bold"}
+_MOODS: dict[Severity, Mood] = {"high": "bad", "medium": "warn", "low": ""}
+_INDENT = " " * 8
+
+
+def render(found: Quality, console: "Console") -> None:
+    """Print the summary, in colour where the console has it."""
+    from rich.text import Text
+
+    for line in lines(found, width=min(console.width, 100)):
+        text = Text(line)
+        if style := next((style for severity, style in _STYLES.items() if line.startswith(severity.upper())), ""):
+            text.stylize(style, 0, 6)
+        console.print(text, soft_wrap=True)
+
+
+def lines(found: Quality, width: int = 100) -> list[str]:
+    """The summary as lines of text, worst first."""
+    head = f"{found.target}   {number(found.rows)} rows, {found.columns} columns   {_verdict(found)}"
+    shown = [head]
+    for one in found.findings:
+        shown += wrap(f"{one.severity.upper():<6}  {one.sentence}", width, subsequent_indent=_INDENT)
+        shown += wrap(one.do, width, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    if found.sampled < found.rows:
+        shown.append(f"Correlations, outliers and leaks were seen in {number(found.sampled)} rows chosen by chance.")
+    return shown
+
+
+def _verdict(found: Quality) -> str:
+    counts = {severity: sum(one.severity == severity for one in found.findings) for severity in _STYLES}
+    said = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
+    return said or "nothing odd"
+
+
+def quality_page(found: Quality) -> str:
+    """The summary as a page that needs nothing else."""
+    figures: dict[str, tuple[str, Mood]] = {"rows": (number(found.rows), ""), "columns": (str(found.columns), "")}
+    for severity, mood in _MOODS.items():
+        figures[severity] = (str(sum(one.severity == severity for one in found.findings)), mood)
+    parts = [cards(figures), section("What is odd, worst first", _table(found.findings))]
+    if found.alone:
+        leaking = {name for one in found.findings if one.kind == "leakage" for name in one.columns}
+        rows = [Bar(name, value, mood="bad" if name in leaking else "") for name, value in found.alone.items()]
+        note = f"AUC of each column alone against {found.label}; 50 % is chance"
+        parts.append(section("What tells the label", bars(rows), note=note))
+    missing = sorted(((name, part) for name, part in found.missing.items() if part), key=lambda one: -one[1])
+    if missing:
+        parts.append(section("Missing values", bars([Bar(*one) for one in missing]), note="share of rows"))
+    seen = (
+        "all rows"
+        if found.sampled >= found.rows
+        else f"{share(found.sampled / found.rows)} of the rows, chosen by chance"
+    )
+    return page(f"Quality of {found.target}", *parts, under=f"correlations, outliers and leaks seen in {seen}")
+
+
+def _table(findings: tuple[Finding, ...]) -> Html:
+    rows = [(badge(one.severity, _MOODS[one.severity]), one.kind, one.sentence, one.do) for one in findings]
+    return table(("", "kind", "what was seen", "what to do"), rows)

@@ -1,0 +1,54 @@
+"""Looks at a table from every side."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from assay.checks.tables import Target, open_table
+from assay.errors import BadInput, near_miss
+from assay.quality import columns, whole
+from assay.quality.leakage import leaks
+from assay.quality.report import Finding, Quality, worst_first
+from assay.quality.sample import Sample, take
+
+_LOOKS: tuple[Callable[[Sample], Iterator[Finding]], ...] = (
+    columns.constant,
+    columns.outliers,
+    columns.coded_missing,
+    columns.spelling,
+    columns.many_values,
+    columns.alike,
+)
+
+
+def quality(target: Target, label: str | None = None) -> Quality:
+    """What is odd about a table, worst first; with `label`, what a model shall predict, also what leaks it.
+
+    Counts of rows and missing values are of all rows, the rest is seen in a sample of 200,000 at most. Raises
+    `BadInput` for an empty table, an unknown label, or one without two values; and as `assay.checks.check` does.
+
+    >>> import pyarrow as pa
+    >>> [one.sentence for one in quality(pa.table({"a": [1, 2, 3], "b": ["x", "x", "x"]})).findings]
+    ['b holds one and the same value in every row']
+    """
+    with closing(open_table(target)) as table:
+        if label is not None and label not in table.kinds:
+            hint = near_miss(label, table.kinds)
+            raise BadInput(f"{table.name} has no column {label}", *[hint] * bool(hint), do="Name the label's column.")
+        total, values = whole.counts(table)
+        if not total:
+            raise BadInput(f"{table.name} is empty", do="Look at a table with rows.")
+        found = [*whole.missing(values, total), *whole.duplicate_rows(table, total)]
+        sample = take(table, total)
+        for look in _LOOKS:
+            found += look(sample)
+        leaking, alone = leaks(sample, label) if label else ([], {})
+        return Quality(
+            target=table.name,
+            rows=total,
+            columns=len(table.kinds),
+            label=label,
+            sampled=len(sample),
+            findings=worst_first([*leaking, *found]),
+            alone=alone,
+            missing={name: 1 - there / total for name, there in values.items()},
+        )

@@ -1,0 +1,177 @@
+"""What is odd about a table is called out, worst first, and nothing else is."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from assay.errors import BadInput
+from assay.quality import Quality, quality, quality_page
+from assay.quality.columns import cramers_v, spearman
+from assay.quality.render import lines
+
+
+@pytest.mark.slow
+def test_a_column_known_only_afterwards_is_called_out_as_the_worst(leaky: Path) -> None:
+    found = quality(leaky, "late")
+    first, *others = found.findings
+    assert (first.kind, first.columns, first.severity) == ("leakage", ("dep_delay",), "high")
+    assert first.sentence.startswith("dep_delay alone tells late with AUC 0.90; all other columns together reach 0.6")
+    assert "leakage" not in {one.kind for one in others}
+    assert found.alone["dep_delay"] > 0.88
+    assert max(value for name, value in found.alone.items() if name != "dep_delay") < 0.7
+
+
+@pytest.mark.slow
+def test_honest_columns_are_not_called_leaks(leaky: Path) -> None:
+    honest = pq.read_table(leaky).drop_columns(["dep_delay"])
+    assert "leakage" not in {one.kind for one in quality(honest, "late").findings}
+
+
+def test_two_leaks_do_not_hide_each_other() -> None:
+    dice = np.random.default_rng(3)
+    late = dice.random(5000) < 0.3
+    table = pa.table(
+        {
+            "late": late,
+            "hour": late * 2.0 + dice.normal(0, 4, 5000),
+            "delay": late * 40.0 + dice.normal(0, 8, 5000),
+            "arrived": late * 40.0 + dice.normal(0, 8, 5000),
+            "reason": pa.array(["weather" if one else None for one in late]),
+        }
+    )
+    found = quality(table, "late")
+    assert {one.columns for one in found.findings if one.kind == "leakage"} == {("delay",), ("arrived",), ("reason",)}
+    assert any("the label in other words" in one.sentence and one.columns == ("reason",) for one in found.findings)
+
+
+def clean(size: int = 3000) -> dict[str, Any]:
+    dice = np.random.default_rng(5)
+    return {
+        "id": [f"r{i}" for i in range(size)],
+        "temp": dice.normal(15, 5, size),
+        "seats": dice.integers(50, 300, size),
+        "city": dice.choice(["Bern", "Thun", "Zug"], size).tolist(),
+    }
+
+
+def kinds(**columns: Any) -> list[tuple[str, tuple[str, ...], str]]:
+    return [(one.kind, one.columns, one.severity) for one in quality(pa.table(clean() | columns)).findings]
+
+
+def test_nothing_is_odd_about_a_clean_table() -> None:
+    found = quality(pa.table(clean()))
+    assert found.findings == ()
+    assert lines(found) == ["pyarrow.Table   3,000 rows, 4 columns   nothing odd"]
+
+
+def some(value: Any, of: Any, every: int) -> list[Any]:
+    return [value if i % every == 0 else one for i, one in enumerate(of)]
+
+
+ODD: dict[str, tuple[dict[str, Any], list[tuple[str, tuple[str, ...], str]]]] = {
+    "missing": ({"temp": some(None, clean()["temp"].tolist(), 4)}, [("missing", ("temp",), "medium")]),
+    "empty": ({"gone": pa.nulls(3000, pa.float64())}, [("missing", ("gone",), "high")]),
+    "constant": ({"unit": ["mi"] * 3000}, [("constant", ("unit",), "medium")]),
+    "nearly": ({"flag": some(1, [0] * 3000, 1000)}, [("constant", ("flag",), "low")]),
+    "far": ({"temp": some(1048.4, clean()["temp"], 2999)}, [("outliers", ("temp",), "high")]),
+    "coded": ({"temp": some(-999.0, clean()["temp"], 50)}, [("coded missing", ("temp",), "high")]),
+    "word": ({"city": some("unknown", clean()["city"], 500)}, [("coded missing", ("city",), "medium")]),
+    "case": ({"city": some("BERN", clean()["city"], 5)}, [("spelling", ("city",), "medium")]),
+    "many": ({"tail": [f"N{i % 2000}" for i in range(3000)]}, [("many values", ("tail",), "low")]),
+    "same": ({"warmth": clean()["temp"]}, [("duplicate columns", ("temp", "warmth"), "medium")]),
+    "unit": ({"kelvin": clean()["temp"] ** 3}, [("correlated", ("temp", "kelvin"), "low")]),
+    "code": ({"plz": [{"Bern": "3", "Thun": "36", "Zug": "63"}[one] for one in clean()["city"]]}, [("correlated", ("city", "plz"), "low")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_odd_is_found_and_nothing_beside(odd: str) -> None:
+    columns, expected = ODD[odd]
+    assert kinds(**columns) == expected
+
+
+def test_rows_that_repeat_another_are_counted() -> None:
+    table = pa.concat_tables([pa.table(clean()), pa.table(clean()).slice(0, 10)])
+    (found,) = quality(table).findings
+    assert found.sentence == "10 of 3,010 rows (0.332 %) repeat another in every column"
+
+
+def test_of_many_rows_a_sample_is_seen_and_all_are_counted(tmp_path: Path) -> None:
+    size = 400_000
+    whole = clean(size) | {"temp": some(None, clean(size)["temp"].tolist(), 10)}
+    pq.write_table(pa.table(whole), tmp_path / "t.parquet")
+    found, again = quality(tmp_path / "t.parquet"), quality(tmp_path / "t.parquet")
+    assert found == again
+    assert 190_000 < found.sampled < 210_000
+    assert found.missing["temp"] == pytest.approx(0.1)
+
+
+def test_a_table_of_a_database_is_looked_at(in_postgres: Callable[[pa.Table], str]) -> None:
+    found = quality(in_postgres(pa.table({"unit": ["mi"] * 30, "x": [float(i) for i in range(30)]})))
+    assert [(one.kind, one.columns) for one in found.findings] == [("constant", ("unit",))]
+
+
+@pytest.mark.parametrize(
+    ("table", "label", "says"),
+    [
+        ({"late": [1, 0]}, "lat", r"no column lat\n  did you mean late\?"),
+        ({"late": [1, 1]}, "late", "has no two values"),
+        ({"late": ["a", "b", "c"]}, "late", "has 3 texts"),
+        ({"late": pa.array([], pa.int64())}, None, "is empty"),
+    ],
+)
+def test_what_can_not_be_summed_up_is_bad_input(table: dict[str, Any], label: str | None, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        quality(pa.table(table), label)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_tables_of_few_rows(rows: int) -> None:
+    table = pa.table(
+        {"late": [True, False, None][:rows], "x": [1.5, None, float("inf")][:rows], "s": ["a", None, "b"][:rows]}
+    )
+    assert isinstance(quality(table), Quality)
+    if rows > 1:
+        assert isinstance(quality(table, "late"), Quality)
+
+
+def test_a_number_is_a_label_too() -> None:
+    dice = np.random.default_rng(5)
+    miles = dice.random(3000) * 100
+    found = quality(
+        pa.table({"miles": miles, "fare": miles * 2 + dice.normal(0, 1, 3000), "x": dice.random(3000)}), "miles"
+    )
+    assert [one.columns for one in found.findings if one.kind == "leakage"] == [("fare",)]
+
+
+def test_correlations_are_those_of_the_books() -> None:
+    scipy = pytest.importorskip("scipy.stats")
+    dice = np.random.default_rng(1)
+    a = dice.integers(0, 9, 500).astype(float)
+    b = a + dice.normal(0, 3, 500)
+    assert spearman(a, b) == pytest.approx(scipy.spearmanr(a, b).statistic)
+    codes = dice.integers(0, 4, 500)
+    assert cramers_v(codes, codes) == pytest.approx(1)
+    assert cramers_v(codes, dice.integers(0, 4, 500)) < 0.1
+
+
+def test_the_command_prints_the_worst_first_and_writes_a_page(tmp_path: Path) -> None:
+    late = np.random.default_rng(3).random(900) < 0.3
+    bad = "</style><script>alert(1)</script>"
+    pq.write_table(pa.table({"late": late, bad: pc.cast(pa.array(late), pa.int64())}), tmp_path / "t.parquet")
+    command = ["quality", str(tmp_path / "t.parquet"), "--label", "late", "--html", str(tmp_path / "q.html"), "--json"]
+    said = subprocess.run([sys.executable, "-m", "assay", *command], cwd=tmp_path, check=True, capture_output=True)
+    assert json.loads(said.stdout)["findings"][0]["kind"] == "leakage"
+    written = (tmp_path / "q.html").read_text()
+    assert "<script" not in written
+    assert "the label in other words" in written
+    assert quality_page(quality(tmp_path / "t.parquet")).startswith("<!doctype html>")
