@@ -1,4 +1,4 @@
-"""Data that drifts as the real world does; `broken.py` beside this file is imported by name."""
+"""Data that drifts as the real world does; `drifting.py` beside this file is imported by name."""
 
 import sys
 from pathlib import Path

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 import pytest
-from broken import Fault, found_in, lost, numbers, renamed, stuck
+from drifting import Fault, found_in, lost, numbers, renamed, stuck
 
 from assay.profiles import HISTORY, profile, replay
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from broken import Fault, found_in, half, lost, numbers, renamed, stuck
+from drifting import Fault, found_in, half, lost, numbers, renamed, stuck
 
 from assay.profiles import HISTORY, profile, replay
 
