@@ -31,11 +31,16 @@ def read_footers(files: Sequence[Path], columns: Collection[str]) -> Facts:
 
     Raises `pyarrow.ArrowInvalid` or `OSError` for a file that is not whole.
     """
+
+    def read(file: Path) -> tuple[int, list[_Part | None]]:  # not the footer itself, which is large
+        footer = pq.read_metadata(file)
+        return footer.num_rows, [_part(footer, name) for name in columns]
+
     with ThreadPoolExecutor() as threads:
-        footers = list(threads.map(pq.read_metadata, files))
-    parts = {name: [_part(footer, name) for footer in footers] for name in columns}
-    known = {name: _together([part for part in found if part]) for name, found in parts.items() if all(found)}
-    return Facts(sum(footer.num_rows for footer in footers), {name: one for name, one in known.items() if one})
+        found = list(threads.map(read, files))
+    parts = {name: [part for _, said in found if (part := said[i])] for i, name in enumerate(columns)}
+    known = {name: _together(said) for name, said in parts.items() if len(said) == len(files)}
+    return Facts(sum(rows for rows, _ in found), {name: one for name, one in known.items() if one})
 
 
 def unreadable(file: Path) -> str:

@@ -67,7 +67,7 @@ class FrameTable:
             return self._arrow.facts(wanted)
         told = [nw.len().alias("rows")]
         for name in wanted.columns:
-            told += _known(name, self.kinds[name])
+            told += _known(name, self.kinds[name], nan_is_null=self.lazy.implementation.is_pandas_like())
         sets = {key: rule for key, (rule, _) in wanted.counted.items() if isinstance(rule, IsIn)}
         told += [_unknown(rule).alias(f"failing.{key}") for key, rule in sets.items()]
         row = self.lazy.select(*told).collect().rows(named=True)[0]
@@ -136,9 +136,11 @@ def _kind(dtype: Any) -> Kind:
     return "other"
 
 
-def _known(name: str, kind: Kind) -> list[nw.Expr]:
+def _known(name: str, kind: Kind, *, nan_is_null: bool) -> list[nw.Expr]:
     column = nw.col(name)
-    there = (~column.is_nan()).sum() if kind == "number" else column.count()  # pandas takes NaN for null
+    there = column.count()
+    if kind == "number":
+        there = (~column.is_nan()).sum() if nan_is_null else there - column.is_nan().sum()
     told = [there.alias(f"values.{name}")]
     if kind in RANGED:
         told += [column.min().alias(f"low.{name}"), column.max().alias(f"high.{name}")]
