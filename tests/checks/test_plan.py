@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.checks import Checks, Result, check, col, fresh, plan, rows
-from assay.checks.evaluate import Run
 from assay.checks.rules import Between, Nulls
+from assay.checks.run import Run
 from assay.checks.tables import open_table
 from assay.checks.tables.footers import read_footers
 
