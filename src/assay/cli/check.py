@@ -61,12 +61,17 @@ def check(
     from assay.checks import check as run_check
     from assay.checks import keep_report, render
     from assay.checks.evaluate import together
+    from assay.checks.keep import vanished_report
+    from assay.times import instant
 
     rules = [
         *(find_contract(store, reference) for reference in contracts),
         *(_find_checks(store, reference) for reference in declared),
     ]
-    report = run_check(target, rules, fresh=fresh, now=now, failing=failing)
+    try:
+        report = run_check(target, rules, fresh=fresh, now=now, failing=failing)
+    except NotFound as error:
+        report = vanished_report(store, target, instant(now or "now"), error)
     keep_report(store, report)
     if html:
         _write_page(store, report, together(rules, fresh), target, html)
@@ -85,7 +90,7 @@ def _write_page(store: Store, report: "Report", checks: "Checks", target: str, p
 
     try:
         shown = sampled_profile(target)
-    except Unavailable:  # the report says so
+    except (NotFound, Unavailable):  # the report says so
         shown = None
     written = report_page(report, checks, shown=shown, past=past_reports(store, report.target)[:-1])
     write_whole(Path(path), written.encode())

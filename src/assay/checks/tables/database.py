@@ -23,7 +23,7 @@ from assay.checks.tables.dialect import translated, view
 from assay.checks.tables.table import CantAsk
 from assay.checks.view import VIEW, Kind, other
 from assay.contract.formats.sql import quoted
-from assay.errors import BadInput, Unavailable, near_miss
+from assay.errors import BadInput, NotFound, Unavailable, near_miss
 
 CONNECT_TIMEOUT_S = 10
 _BATCH = 10_000
@@ -97,8 +97,7 @@ def open_database(url: str) -> DatabaseTable:
     """
     address, _, table = url.partition("#")
     engine = _engine(address)
-    scheme = address.partition("://")[0]
-    shown = engine.url.set(query={}, drivername=scheme).render_as_string(hide_password=True)
+    shown = without_secrets(address)
     resources = ExitStack()
     resources.callback(engine.dispose)
     try:
@@ -113,6 +112,14 @@ def open_database(url: str) -> DatabaseTable:
             return DatabaseTable(name, kinds, connection, dialect, views, resources.pop_all())
     except OperationalError as error:
         raise _gone(shown, error) from None
+
+
+def without_secrets(url: str) -> str:
+    """The URL of a database, or of a table in one, as it may be shown: without password and options."""
+    address, sign, table = url.partition("#")
+    scheme = address.partition("://")[0]
+    known = make_url(address).set(query={}, drivername=scheme)
+    return known.render_as_string(hide_password=True) + sign + table
 
 
 def is_database(name: str) -> bool:
@@ -169,7 +176,7 @@ def _columns(connection: Connection, table: str, name: str) -> tuple[dict[str, K
         found = []
     if not found:
         known = _tables(connection, schema)
-        raise BadInput(
+        raise NotFound(
             f"{name} does not exist",
             *[near_miss(bare, known)] * bool(near_miss(bare, known)),
             do="It may have been dropped or renamed; name a table after #.",

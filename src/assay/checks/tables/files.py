@@ -5,7 +5,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Literal
 
-from assay.errors import BadInput, near_miss
+from assay.errors import BadInput, NotFound, near_miss
 
 Format = Literal["parquet", "csv"]
 _ENDINGS: dict[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv", ".tsv": "csv"}
@@ -14,7 +14,7 @@ _ENDINGS: dict[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": 
 def find(name: str) -> tuple[Format, tuple[Path, ...]]:
     """The files that `name` names, sorted, and their format.
 
-    Raises `BadInput` when there are none, when one is no table, and when Parquet and CSV are mixed.
+    Raises `NotFound` when there are none, `BadInput` when one is no table, and when Parquet and CSV are mixed.
     """
     path = Path(name)
     found = _listed(path)
@@ -75,11 +75,11 @@ def _absent(name: str) -> BadInput:
     if "://" in name:
         return BadInput(f"{name} is not on this machine", do="Only local files can be checked: copy it here.")
     if path.is_dir():
-        return BadInput(f"{name} holds no Parquet or CSV file", do="Name the folder that holds them.")
+        return NotFound(f"{name} holds no Parquet or CSV file", do="Name the folder that holds them.")
     if has_magic(name):
-        return BadInput(f"{name} matches no file", do="Look with ls; ** goes into folders.")
+        return NotFound(f"{name} matches no file", do="Look with ls; ** goes into folders.")
     beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = near_miss(path.name, beside)
-    return BadInput(
+    return NotFound(
         f"{name} does not exist", *[hint] * bool(hint), do="Give a Parquet or CSV file, a folder or a glob."
     )
