@@ -12,6 +12,8 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import create_engine
 
+from assay.contract.formats.sql import quoted
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "flights" / "flights.py"
 
 
@@ -67,7 +69,7 @@ def in_postgres(postgres: str) -> Iterator[Callable[[pa.Table], str]]:
     def put(table: pa.Table) -> str:
         name = f"t{uuid4().hex}"
         made.append(name)
-        columns = ", ".join(f'"{field.name.replace("%", "%%")}" {types[field.type]}' for field in table.schema)
+        columns = ", ".join(f"{quoted(field.name).replace('%', '%%')} {types[field.type]}" for field in table.schema)
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE TABLE {name} ({columns})")
             for row in table.to_pylist():

@@ -85,11 +85,13 @@ def _refer(rule: Refers, table: Table, now: datetime) -> Asked:
 
 def _does_not_run(rule: Rule, table: Table) -> str | None:
     """What the engine says of the rule's own SQL, run over every row, when it can't run it."""
-    own = [f"({sql})" for sql in (rule.where, rule.predicate if isinstance(rule, Sql) else "") if sql]
+    own = [sql for sql in (rule.where, rule.predicate if isinstance(rule, Sql) else "") if sql]
     if not own:
         return None
-    condition = " AND ".join(own)
+    condition = " AND ".join(f"({sql})" for sql in own)
     try:
+        for sql in own:  # each stands alone: "true) OR (false" is no condition
+            table.rows(f"SELECT 1 AS n FROM {VIEW} WHERE {sql}\nLIMIT 0")
         table.rows(f"SELECT count(*) FILTER (WHERE {condition}) AS n FROM {VIEW}")
     except CantAsk as error:
         return f"{condition}: {error}"

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
 from assay.checks.facts import as_number
 from assay.checks.rules import Between, Fresh, IsIn, Nulls, Rows, Rule, Unique
-from assay.checks.tables import Table, Target, open_table
+from assay.checks.tables import CantAsk, Table, Target, open_table
 from assay.checks.view import VIEW
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput
@@ -20,6 +20,7 @@ CATEGORIES = 30
 SLACK = 0.1
 #: Columns that are missing more often than that say nothing.
 MOSTLY_MISSING = 0.95
+_YEAR = timedelta(days=366)
 
 
 def infer_rules(target: Target) -> tuple[list[Rule], list[str]]:
@@ -38,7 +39,8 @@ def infer_rules(target: Target) -> tuple[list[Rule], list[str]]:
         rules += [Unique((name,)) for name in keys[:1]]
         for name in table.kinds:
             rules += _column(table, name, row, total, is_key=name in keys)
-        rules += _fresh(table)
+        with suppress(CantAsk):  # a day that Python does not have, like infinity
+            rules += _fresh(table)
     return rules, keys[:1]
 
 
@@ -95,6 +97,8 @@ def _fresh(table: Table) -> Iterator[Rule]:
     days = [row["day"] for row in table.rows(f"SELECT DISTINCT CAST({quoted(name)} AS DATE) AS day FROM {VIEW}")]
     known = sorted(day for day in days if isinstance(day, date))
     longest = max((b - a for a, b in pairwise(known[-366:])), default=timedelta(1))
+    if longest > _YEAR:  # a day like infinity, or rows of other times
+        return
     yield Fresh(name, error=longest + timedelta(1), zone="" if table.kinds[name] == "time" else "UTC")
 
 

@@ -11,12 +11,16 @@ from assay.checks.view import FILE, ROW, VIEW, Kind
 from assay.contract.formats.sql import quoted
 from assay.errors import SHOWN
 
+#: How often a key occurs; a name that no column has.
+_N = quoted("assay:n")
 _PLACE = f"{quoted(FILE)}, {quoted(ROW)}"
 
 
 def duplicates(rule: Unique) -> str:
     """Counts the rows that share their values with another, and those values."""
-    return f'SELECT coalesce(sum(n), 0)::BIGINT AS failing, count(*) AS "values" FROM ({_repeated(rule)}) AS repeated'
+    return (
+        f'SELECT coalesce(sum({_N}), 0)::BIGINT AS failing, count(*) AS "values" FROM ({_repeated(rule)}) AS repeated'
+    )
 
 
 def newest(rule: Fresh, ahead: str, micros: Callable[[str], str]) -> str:
@@ -47,10 +51,10 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
     picked = ", ".join([_PLACE, *(_readable(name, kinds[name]) for name in shown if name in kinds)])
     if isinstance(rule, Unique):
         keys = ", ".join(map(quoted, rule.over))
-        most = f"{_repeated(rule)} ORDER BY n DESC, {keys} LIMIT {SHOWN}"
+        most = f"{_repeated(rule)} ORDER BY {_N} DESC, {keys} LIMIT {SHOWN}"
         return (
             f"SELECT {picked} FROM {VIEW} JOIN ({most}) AS repeated USING ({keys}) WHERE {rule.where or 'true'} "
-            f"ORDER BY n DESC, {keys}, {_PLACE} LIMIT {SHOWN}"
+            f"ORDER BY {_N} DESC, {keys}, {_PLACE} LIMIT {SHOWN}"
         )
     if not breaks.when:
         return ""
@@ -71,7 +75,7 @@ def _repeated(rule: Unique) -> str:
     keys = [quoted(name) for name in rule.over]
     there = " AND ".join([f"({rule.where})"] * bool(rule.where) + [f"{key} IS NOT NULL" for key in keys])
     listed = ", ".join(keys)
-    return f"SELECT {listed}, count(*) AS n FROM {VIEW} WHERE {there} GROUP BY {listed} HAVING count(*) > 1"
+    return f"SELECT {listed}, count(*) AS {_N} FROM {VIEW} WHERE {there} GROUP BY {listed} HAVING count(*) > 1"
 
 
 def _readable(name: str, kind: Kind) -> str:

@@ -12,6 +12,7 @@ from assay.checks.tables.footers import unreadable
 from assay.checks.tables.frame import ArrowFrame, LazyFrame, open_frame
 from assay.checks.tables.spark import is_spark, open_spark
 from assay.checks.tables.table import CantAsk, Table
+from assay.errors import BadInput
 
 Target = str | os.PathLike[str] | ArrowFrame | LazyFrame
 
@@ -23,6 +24,17 @@ def open_table(target: Target, texts: Sequence[str] = (), without: Collection[Pa
 
     Files in `without` are left out. Raises `BadInput` for what is absent or no table, `Unavailable` for a damaged file or a database that is away.
     """
+    try:
+        table = _opened(target, texts, without)
+    except CantAsk as error:
+        raise BadInput(f"{target} can't be read: {error}", do="Give each column a name of its own.") from None
+    if "" in table.kinds:
+        table.close()
+        raise BadInput(f"{table.name} has a column without a name", do="Name it, or leave it out.")
+    return table
+
+
+def _opened(target: Target, texts: Sequence[str], without: Collection[Path]) -> Table:
     if is_spark(target):
         return open_spark(target)
     if not isinstance(target, str | os.PathLike):

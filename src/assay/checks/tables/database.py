@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 
 from assay.checks.facts import Facts, Wanted, scan, scanned
 from assay.checks.tables.dialect import translated, view
+from assay.checks.tables.infinity import read_infinity
 from assay.checks.tables.table import CantAsk
 from assay.checks.view import VIEW, Kind, other
 from assay.contract.formats.sql import quoted
@@ -163,10 +164,11 @@ def _connected(engine: Engine) -> Connection:
     connection = engine.connect()
     if engine.dialect.name == "postgresql":  # every query sees the table of one moment
         connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        read_infinity(connection.connection.driver_connection)
     return connection
 
 
-def _columns(connection: Connection, table: str, name: str) -> tuple[dict[str, Kind], frozenset[str], str]:
+def _columns(connection: Connection, table: str, name: str) -> tuple[dict[str, Kind], dict[str, str], str]:
     """The kinds of a table's columns, which of them may hold NaN, and the table's name in SQL."""
     *schemas, bare = table.split(".")
     schema = ".".join(schemas) or None
@@ -182,7 +184,10 @@ def _columns(connection: Connection, table: str, name: str) -> tuple[dict[str, K
             do="It may have been dropped or renamed; name a table after #.",
         )
     kinds: dict[str, Kind] = {column["name"]: _kind(column["type"]) for column in found}
-    floats = frozenset(column["name"] for column in found if isinstance(column["type"], types.Float))
+    floats = {column["name"]: "DOUBLE" for column in found if isinstance(column["type"], types.Float)}
+    if connection.dialect.name == "postgresql":  # its decimals hold NaN too
+        decimals = (column["name"] for column in found if isinstance(column["type"], types.Numeric))
+        floats = {**dict.fromkeys(decimals, "DECIMAL"), **floats}
     return kinds, floats, ".".join(map(quoted, [*schemas, bare]))
 
 

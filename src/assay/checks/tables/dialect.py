@@ -19,16 +19,21 @@ _NAN_FUNCTIONS = {
 }
 
 
-def view(source: str, floats: frozenset[str], kinds: Mapping[str, Kind], dialect: str, *, hidden: bool = True) -> str:
-    """The definition of a table that is checked: its columns with NaN as null, and where a row came from, not known."""
-    columns = [_without_nan(quoted(name), dialect) if name in floats else quoted(name) for name in kinds]
+def view(
+    source: str, floats: Mapping[str, str], kinds: Mapping[str, Kind], dialect: str, *, hidden: bool = True
+) -> str:
+    """The definition of a table that is checked: its columns with NaN as null, and where a row came from, not known.
+
+    `floats` are the columns that may hold NaN, with their type.
+    """
+    columns = [_without_nan(quoted(name), floats[name], dialect) if name in floats else quoted(name) for name in kinds]
     places = [f"CAST(NULL AS VARCHAR) AS {quoted(FILE)}", f"CAST(NULL AS BIGINT) AS {quoted(ROW)}"] * hidden
     return f"SELECT {', '.join([*columns, *places])} FROM {source}"
 
 
-def _without_nan(column: str, dialect: str) -> str:
+def _without_nan(column: str, kind: str, dialect: str) -> str:
     if dialect in _NAN_EQUALS_NAN:
-        return f"NULLIF({column}, CAST('NaN' AS DOUBLE)) AS {column}"
+        return f"NULLIF({column}, CAST('NaN' AS {kind})) AS {column}"
     if function := _NAN_FUNCTIONS.get(dialect):
         return f"CASE WHEN {function}({column}) THEN NULL ELSE {column} END AS {column}"
     return column

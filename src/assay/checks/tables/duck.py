@@ -1,6 +1,7 @@
 """A Parquet or CSV file, a folder or a glob of them, or an Arrow table, as views of DuckDB."""
 
 import math
+import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ class DuckTable:
         return f"epoch_us({time})"
 
     def _fetch(self, query: str) -> list[dict[str, Any]]:
-        with reading(self.name):
+        with reading(self.name, in_memory=not self.files):
             return self.connection.sql(query).to_arrow_table().to_pylist()
 
     @contextmanager
@@ -189,12 +190,12 @@ def open_arrow(name: str, table: pa.Table) -> DuckTable:
 
 
 @contextmanager
-def reading(name: str) -> Generator[None]:
+def reading(name: str, *, in_memory: bool = False) -> Generator[None]:
     """Turn what DuckDB says into our errors: `CantAsk` when the question is wrong, `Unavailable` for a damaged table."""
     try:
         yield
     except duckdb.InvalidInputException as error:
-        raise _damaged(name, error) from None
+        raise CantAsk(_said(error)) if in_memory else _damaged(name, error) from None
     except _ASKED_WRONG as error:
         raise CantAsk(_said(error)) from None
     except (duckdb.Error, pa.ArrowInvalid, OSError) as error:
@@ -213,7 +214,7 @@ def first_line(error: Exception) -> str:
 
 def _said(error: duckdb.Error) -> str:
     """What the engine says, in one line: without the name of the error and the picture of the query."""
-    said = str(error).partition("LINE 1:")[0].replace("Candidate bindings:", "there are")
+    said = re.split(r"LINE \d+:", str(error))[0].replace("Candidate bindings:", "there are")
     return " ".join(said.partition("Error: ")[2].split()) or type(error).__name__
 
 

@@ -94,12 +94,12 @@ def is_spark(target: object) -> bool:
     return any(one.__module__.startswith("pyspark.sql") and one.__name__ == "DataFrame" for one in type(target).__mro__)
 
 
-def _columns(frame: Any) -> tuple[dict[str, Kind], frozenset[str]]:
+def _columns(frame: Any) -> tuple[dict[str, Kind], dict[str, str]]:
     types: list[tuple[str, str]] = frame.dtypes
     kinds: dict[str, Kind] = {
         name: "number" if kind.startswith("decimal") else _KINDS.get(kind, "other") for name, kind in types
     }
-    return kinds, frozenset(name for name, kind in types if kind in _FLOATS)
+    return kinds, {name: "DOUBLE" for name, kind in types if kind in _FLOATS}
 
 
 def _first_line(error: Exception) -> str:
