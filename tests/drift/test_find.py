@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assay.drift import table_drift
-from assay.drift.page import page
+from assay.drift.page import drift_page
 from assay.drift.windows import day_windows, table_windows
 from assay.errors import BadInput
 from assay.profiles import profile
@@ -50,7 +50,7 @@ def test_the_week_that_moved_is_named(table: str) -> None:
     assert not report.silent
     assert report.judged == 2
     assert {(one.start, one.shift.column) for one in report.moved} == {(FIRST + 63 * DAY, "wind")}
-    shown = page(report, windows)
+    shown = drift_page(report, windows)
     assert "&lt;b&gt;" in shown
     assert "<b>&lt;b&gt;" in shown  # the only bold one is ours
     assert "<script" not in shown
@@ -60,7 +60,7 @@ def test_too_little_history_is_silent(table: str) -> None:
     report, windows = table_drift(table, "at", since=FIRST + 14 * DAY)
     assert report.silent
     assert report.moved == []
-    assert "Too early to say: 8 windows" in page(report, windows)
+    assert "Too early to say: 8 windows" in drift_page(report, windows)
 
 
 @pytest.mark.parametrize(

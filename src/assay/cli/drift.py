@@ -52,10 +52,10 @@ def drift(
         _need_model(target)
         report, windows = model_drift(store, target, every=every, since=start, seasonal=named)
     if html:
-        from assay.drift.page import page
+        from assay.drift.page import drift_page
         from assay.store.artifacts import write_whole
 
-        write_whole(html, page(report, windows).encode())
+        write_whole(html, drift_page(report, windows).encode())
     if as_json:
         print_json(report)
     else:

@@ -22,6 +22,9 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font:11px sys
 .line{fill:none;stroke:var(--now);stroke-width:1.8;stroke-linejoin:round}.outline{fill:none;stroke:var(--now);stroke-width:1.6}
 .dot{fill:var(--now)}.dot.bad,.bar.bad{fill:var(--bad)}.dot.warn,.bar.warn{fill:var(--warn)}.bar{fill:var(--now)}
 .limit{stroke:var(--mark);stroke-width:1.5;stroke-dasharray:4 3}.limit.bad{stroke:var(--bad)}
+.row{display:grid;grid-template-columns:11rem 1fr 1fr;gap:1rem;border-top:1px solid var(--rule);padding:.6rem 0;font-size:.9rem}
+.band{fill:var(--now);opacity:.45}.faint{fill:var(--now);opacity:.18}.nulls{fill:var(--soft)}
+.mark{stroke:var(--mark);stroke-width:1;stroke-dasharray:2 2}
 footer{margin-top:3rem;color:var(--soft);font-size:.8rem}
 @media print{body{max-width:none}}
 """

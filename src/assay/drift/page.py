@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 
 from assay.contract.columns import Array
+from assay.draw import Html, badge, figure, page, section, table
 from assay.drift.report import DriftReport, Moved
 from assay.drift.windows import Window
 from assay.profiles import HISTORY, Column
@@ -15,17 +16,9 @@ from assay.profiles.table import merge_columns
 
 WIDTH, HEIGHT, BINS = 300, 90, 24
 _LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
-_STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-table{border-collapse:collapse}td,th{padding:.15rem 1rem .15rem 0;text-align:left;vertical-align:top}
-section{display:grid;grid-template-columns:9rem 1fr 1fr;gap:1rem;border-top:1px solid #ddd;padding:.6rem 0}
-svg{width:100%;height:auto}figure{margin:0}figcaption{color:#666;font-size:12px}.moved{color:#b45309;font-weight:600}
-.band{fill:#93c5fd}.wide{fill:#dbeafe}.line{fill:none;stroke:#1d4ed8;stroke-width:1.5}.past{fill:#cbd5e1}
-.now{fill:none;stroke:#1d4ed8;stroke-width:1.5}.mark{stroke:#d97706;stroke-width:1;stroke-dasharray:2 2}.nulls{fill:#6b7280}
-"""
 
 
-def page(report: DriftReport, windows: Sequence[Window]) -> str:
+def drift_page(report: DriftReport, windows: Sequence[Window]) -> str:
     """The page: what moved, worst first, and for each column its weeks and the newest beside those before."""
     moved = report.moved
     if report.silent:
@@ -35,45 +28,38 @@ def page(report: DriftReport, windows: Sequence[Window]) -> str:
     names = list(
         dict.fromkeys([*(one.shift.column for one in moved), *(n for w in windows for n in w.profile.columns)])
     )
-    parts = [_section(name, report, windows) for name in names]
-    return (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Drift of {escape(report.name)}</title>"
-        f"<style>{_STYLE}</style><h1>Drift of {escape(report.name)}</h1><p>{head}</p>{_table(moved)}"
-        f"<h2>Columns</h2>{''.join(parts)}</html>"
-    )
+    columns = section("Columns", *(_section(name, report, windows) for name in names))
+    return page(f"Drift of {report.name}", *[_table(moved)] * bool(moved), columns, under=head)
 
 
-def _table(moved: Sequence[Moved]) -> str:
-    if not moved:
-        return ""
+def _table(moved: Sequence[Moved]) -> Html:
     rows = (
-        f"<tr><td>{one.start:%Y-%m-%d}<td>{escape(one.shift.column)}<td>{escape(one.shift.sentence)}"
-        f"<td>{one.shift.severity:.1f}"
-        for one in moved
+        (f"{one.start:%Y-%m-%d}", one.shift.column, one.shift.sentence, f"{one.shift.severity:.1f}") for one in moved
     )
-    return f"<table><tr><th>window<th>column<th>what moved<th>x limit{''.join(rows)}</table>"
+    return section("What moved, worst first", table(("window", "column", "what moved", "x limit"), rows))
 
 
-def _section(name: str, report: DriftReport, windows: Sequence[Window]) -> str:
+def _section(name: str, report: DriftReport, windows: Sequence[Window]) -> Html:
     columns = [window.profile.columns.get(name) for window in windows]
     newest = next((column for column in reversed(columns) if column), None)
     if newest is None or newest.kind == "time":
-        return ""
+        return Html("")
     marked = {i for i, one in enumerate(report.windows) for shift in one.shifts if shift.column == name}
     weeks = _shares(columns, marked) if newest.categorical else _quantiles(columns, marked)
     nulls = max((null_share(column) for column in columns if column), default=0.0)
     words = f"{len(marked)} window{'s' * (len(marked) != 1)} moved" if marked else "calm"
-    season = "<br>with the season" if name in report.seasonal else ""
-    return (
-        f"<section><div><b>{escape(name)}</b><br><span class='{'moved' if marked else ''}'>{words}</span>{season}</div>"
-        f"<figure>{weeks}<figcaption>window by window{f'; nulls (grey) up to {nulls:.0%}' if nulls else ''}</figcaption>"
-        f"</figure><figure>{_newest(columns)}<figcaption>newest (line) and the {HISTORY} before (grey)</figcaption>"
-        "</figure></section>"
+    season = "<br>goes with the season" if name in report.seasonal else ""
+    title = badge(words, "warn") if marked else Html(words)
+    return Html(
+        f"<div class='row'><div><b>{escape(name)}</b><br>{title}{season}</div>"
+        + figure("", weeks, f"window by window{f'; nulls (grey) up to {nulls:.0%}' if nulls else ''}")
+        + figure("", _newest(columns), f"newest (line) and the {HISTORY} before (grey)")
+        + "</div>"
     )
 
 
-def _svg(body: str, title: str) -> str:
-    return f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img'><title>{escape(title)}</title>{body}</svg>"
+def _svg(body: str, title: str) -> Html:
+    return Html(f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img'><title>{escape(title)}</title>{body}</svg>")
 
 
 def _marks(marked: set[int], count: int) -> str:
@@ -85,7 +71,7 @@ def _points(xs: Array, ys: Array) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
 
 
-def _quantiles(columns: Sequence[Column | None], marked: set[int]) -> str:
+def _quantiles(columns: Sequence[Column | None], marked: set[int]) -> Html:
     """The median of each window with the bands that hold half and four fifths of the values."""
     found = np.array([_levels(column) for column in columns])
     ends = found[np.isfinite(found)]
@@ -98,7 +84,7 @@ def _quantiles(columns: Sequence[Column | None], marked: set[int]) -> str:
     bands = "".join(
         f"<polygon class='{kind}' points='{_points(xs[whole], heights[whole, a])} "
         f"{_points(xs[whole][::-1], heights[whole, b][::-1])}'/>"
-        for kind, a, b in (("wide", 0, 4), ("band", 1, 3))
+        for kind, a, b in (("faint", 0, 4), ("band", 1, 3))
     )
     median = f"<polyline class='line' points='{_points(xs[whole], heights[whole, 2])}'/>"
     return _svg(bands + median + _nulls(columns) + _marks(marked, len(columns)), f"{low:.4g} to {low + span:.4g}")
@@ -123,7 +109,7 @@ def _nulls(columns: Sequence[Column | None]) -> str:
     )
 
 
-def _shares(columns: Sequence[Column | None], marked: set[int]) -> str:
+def _shares(columns: Sequence[Column | None], marked: set[int]) -> Html:
     """The shares of the most frequent categories, stacked."""
     whole = _whole(columns)
     names = list(whole.frequent.counts)[:6] if whole else []
@@ -132,7 +118,7 @@ def _shares(columns: Sequence[Column | None], marked: set[int]) -> str:
         top = base + [c.frequent.counts.get(name, 0) / c.count if c and c.count else 0.0 for c in columns]
         up, down = HEIGHT - top * HEIGHT, HEIGHT - base * HEIGHT
         points = f"{_points(xs, up)} {_points(xs[::-1], down[::-1])}"
-        body += f"<polygon class='band' opacity='{1 - i * 0.15:.2f}' points='{points}'><title>{escape(name)}</title></polygon>"
+        body += f"<polygon class='now' opacity='{1 - i * 0.15:.2f}' points='{points}'><title>{escape(name)}</title></polygon>"
         base = top
     return _svg(body + _nulls(columns) + _marks(marked, len(columns)), ", ".join(names))
 
@@ -144,7 +130,7 @@ def _whole(columns: Sequence[Column | None]) -> Column | None:
     return merge_columns(same) if same else None
 
 
-def _newest(columns: Sequence[Column | None]) -> str:
+def _newest(columns: Sequence[Column | None]) -> Html:
     """The histogram of the newest window over that of those before it, as shares."""
     newest, before = columns[-1], _whole(columns[-1 - HISTORY : -1])
     if newest is None or before is None or not newest.count or not before.count or newest.kind != before.kind:
@@ -160,7 +146,7 @@ def _newest(columns: Sequence[Column | None]) -> str:
     line = "".join(
         f"{'M' if i == 0 else 'L'}{i * step:.1f} {HEIGHT - y:.1f}h{step * 0.9:.1f}" for i, y in enumerate(now)
     )
-    return _svg(f"{bars}<path class='now' d='{line}'/>", "shares")
+    return _svg(f"{bars}<path class='outline' d='{line}'/>", "shares")
 
 
 def _category_shares(before: Column, newest: Column) -> tuple[Array, Array]:
