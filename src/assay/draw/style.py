@@ -22,6 +22,7 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font:11px sys
 .line{fill:none;stroke:var(--now);stroke-width:1.8;stroke-linejoin:round}.outline{fill:none;stroke:var(--now);stroke-width:1.6}
 .dot{fill:var(--now)}.dot.bad,.bar.bad{fill:var(--bad)}.dot.warn,.bar.warn{fill:var(--warn)}.bar{fill:var(--now)}
 .limit{stroke:var(--mark);stroke-width:1.5;stroke-dasharray:4 3}.limit.bad{stroke:var(--bad)}
+.plus{fill:var(--now);stroke:var(--rule)}.minus{fill:var(--mark);stroke:var(--rule)}
 footer{margin-top:3rem;color:var(--soft);font-size:.8rem}
 @media print{body{max-width:none}}
 """
