@@ -39,7 +39,7 @@ def tags() -> Callable[[str], list[str]]:
         assert parser.open == []
         assert not {"script", "link", "iframe", "img"} & {*parser.tags}
         assert not re.search(r"<[^>]*\b(src|href)=", html)
-        assert "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'" in html
+        assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in html
         return parser.tags
 
     return read

@@ -1,5 +1,6 @@
 """A report as a page with plots: what failed, missing values, distributions beside a reference, freshness over time."""
 
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -41,7 +42,8 @@ def report_page(report: Report, checks: Checks, *, shown: Profile | None = None,
         parts.append(_missing(shown, reference, checks))
         parts.append(_distributions(shown, reference))
     if over_time := [*_over_time([*past, report], checks)]:
-        note = f"{number(len(past) + 1)} reports kept of this table"
+        count = len(past) + 1
+        note = f"{number(count)} report{'s' * (count > 1)} kept of this table"
         parts.append(section("Over time", *over_time, note=note, grid=True))
     under = f"checked {moment(report.checked_at.replace(microsecond=0))}"
     return page(
@@ -119,7 +121,7 @@ def _missing(shown: Profile, reference: Profile | None, checks: Checks) -> Html:
     )
     if not rows:
         return section("Missing values", note="none in any column")
-    return section("Missing values", bars(rows), note=note)
+    return section("Missing values", bars(rows, width=1000), note=note)
 
 
 def _distributions(shown: Profile, reference: Profile | None) -> Html:
@@ -177,7 +179,10 @@ def _point(values: Array, weights: Array, at: float) -> float:
 
 def _label(column: Column, value: float, span: float) -> str:
     if column.kind != "time":
-        return f"{value:.3g}"
+        bin_width = span / _BINS
+        if abs(value) >= 1e6 or not 1e-4 < bin_width:
+            return f"{value:.3g}"
+        return f"{value:,.{max(0, -math.floor(math.log10(bin_width)))}f}"
     unit = "D" if span > _DAYS_S else "m"
     return str(np.datetime64(int(value), "s").astype(f"datetime64[{unit}]")).replace("T", " ")
 

@@ -126,7 +126,7 @@ def line(
     for (x, y), (at, value, mood) in zip(places, known, strict=True):
         said = f"{at:%Y-%m-%d %H:%M} {escape(_amount(value, unit))}"
         body.append(f"<circle class='dot {mood}' cx='{x:.1f}' cy='{y:.1f}' r='2.6'><title>{said}</title></circle>")
-    form = "%H:%M" if seconds < 2 * 86400 else "%Y-%m-%d"
+    form = "%Y-%m-%d" if seconds >= 2 * 86400 else "%Y-%m-%d %H:%M"
     body.append(f"<text x='{_LEFT}' y='{HEIGHT - 4}'>{begin:{form}}</text>")
     body.append(f"<text x='{WIDTH}' y='{HEIGHT - 4}' text-anchor='end'>{end:{form}}</text>" if end > begin else "")
     return _svg("".join(body), WIDTH, HEIGHT, "over time")
@@ -169,7 +169,9 @@ def _amount(value: float, unit: str = "%") -> str:
     """A value as text; shares in per cent."""
     if not math.isfinite(value):
         return "not known"
-    return f"{100 * value:.3g} %" if unit == "%" else f"{value:.3g}{' ' if unit else ''}{unit}"
+    if unit == "%":
+        return f"{100 * value:.{3 if abs(value) >= 0.01 else 2}g} %"
+    return f"{value:.3g}{' ' if unit else ''}{unit}"
 
 
 def _cut(name: str) -> str:
