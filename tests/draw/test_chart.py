@@ -1,3 +1,4 @@
+import itertools
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def test_ticks_are_few_sorted_and_inside(low: float, high: float, most: int) -> 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_ticks_are_whole_steps_of_1_2_or_5(low: float, span: float) -> None:
     found = ticks(low, low + span)
-    steps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(found)]
     for step in steps:
         assert step == pytest.approx(steps[0], rel=1e-3)
         lead = step / 10 ** math.floor(math.log10(step * 1.0001))
