@@ -180,7 +180,7 @@ def _point(values: Array, weights: Array, at: float) -> float:
 def _label(column: Column, value: float, span: float) -> str:
     if column.kind != "time":
         bin_width = span / _BINS
-        if abs(value) >= 1e6 or not 1e-4 < bin_width:
+        if abs(value) >= 1e6 or not bin_width > 1e-4:
             return f"{value:.3g}"
         return f"{value:,.{max(0, -math.floor(math.log10(bin_width)))}f}"
     unit = "D" if span > _DAYS_S else "m"

@@ -40,7 +40,7 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
     ([0.0, 0.5, 1.0], [0.0, 20.0, 40.0])
     """
     span = high - low
-    if not (math.isfinite(span) and span > 1e-300):
+    if not 1e-300 < span < 1e307:  # steps of others under- or overflow
         return [low] if math.isfinite(low) else []
     power = 10.0 ** math.floor(math.log10(span / most))
     step = next((power * one for one in (1, 2, 5, 10) if power * one >= span / most), power * 10)
