@@ -97,6 +97,7 @@ def test_checks_of_checks_say_each_rule_once() -> None:
         (lambda: col("a").isin(), "takes texts or whole numbers"),
         (lambda: col("a").isin("x", 1), "takes texts or whole numbers"),
         (unique, "needs a column"),
+        (lambda: col("a").isin(["x", "y"]), "takes texts or whole numbers"),
         (lambda: fresh("a", error="soon"), "not a length of time"),
     ],
 )

@@ -55,8 +55,10 @@ class Column:
         self, *values: str | int, where: str = "", tolerance: float = 0.0, severity: Severity = "error"
     ) -> "Column":
         """Its values are among these. Raises `BadInput` for none, and for texts mixed with numbers."""
-        if len({isinstance(value, str) for value in values}) != 1:
-            raise BadInput(f'col("{self.name}").isin() takes texts or whole numbers', do='Write isin("EWR", "JFK").')
+        texts = {isinstance(value, str) for value in values}
+        if len(texts) != 1 or not all(isinstance(value, str | int) for value in values):  # pyright: ignore[reportUnnecessaryIsInstance]
+            do = 'Write isin("EWR", "JFK"), or isin(*known) for a list of them.'
+            raise BadInput(f'col("{self.name}").isin() takes texts or whole numbers', do=do)
         return self._with(IsIn(self.name, values, where=where, tolerance=_share(tolerance), severity=severity))
 
     def refers(

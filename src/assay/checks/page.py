@@ -1,5 +1,6 @@
 """A report as a page with plots: what failed, missing values, distributions beside a reference, freshness over time."""
 
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -18,12 +19,17 @@ from assay.checks.words import moment, number
 from assay.contract.columns import Array
 from assay.contract.formats.sql import quoted
 from assay.draw import Bar, Html, Mood, badge, bars, cards, figure, folded, histogram, line, page, section, table
+from assay.draw.chart import WIDTH
 from assay.errors import AssayError
 from assay.profiles import Column, Profile, profile
 
 _MOODS: dict[Status, Mood] = {"pass": "good", "warn": "warn", "fail": "bad", "error": "bad"}
 _BINS = 24
 _CATEGORIES = 12
+#: Bins of wider numbers would overflow.
+_HUGE = 8e307
+#: Above it days are enough to tell bins apart, in seconds.
+_DAYS_S = 3 * 86_400
 #: Profiles are made of so many rows at most, chosen by chance.
 SAMPLE = 1_000_000
 
@@ -36,7 +42,8 @@ def report_page(report: Report, checks: Checks, *, shown: Profile | None = None,
         parts.append(_missing(shown, reference, checks))
         parts.append(_distributions(shown, reference))
     if over_time := [*_over_time([*past, report], checks)]:
-        note = f"{number(len(past) + 1)} reports kept of this table"
+        count = len(past) + 1
+        note = f"{number(count)} report{'s' * (count > 1)} kept of this table"
         parts.append(section("Over time", *over_time, note=note, grid=True))
     under = f"checked {moment(report.checked_at.replace(microsecond=0))}"
     return page(
@@ -114,7 +121,7 @@ def _missing(shown: Profile, reference: Profile | None, checks: Checks) -> Html:
     )
     if not rows:
         return section("Missing values", note="none in any column")
-    return section("Missing values", bars(rows), note=note)
+    return section("Missing values", bars(rows, width=1000), note=note)
 
 
 def _distributions(shown: Profile, reference: Profile | None) -> Html:
@@ -123,9 +130,9 @@ def _distributions(shown: Profile, reference: Profile | None) -> Html:
         was = reference.columns.get(name) if reference else None
         was = was if was and was.kind == column.kind and was.count else None
         if column.count and (not column.categorical or column.frequent.complete):
-            labels, now, past = _categories(column, was) if column.categorical else _numbers(column, was)
-            drawn.append(figure(name, histogram(labels, now, past), _spread(column)))
-    note = "the outline is this table, grey the reference" if reference else "shares of the values that are there"
+            drawing = _categories(column, was) if column.categorical else histogram(*_numbers(column, was))
+            drawn.append(figure(name, drawing, _spread(column)))
+    note = "blue is this table, grey the reference" if reference else "shares of the values that are there"
     return section("Distributions", *drawn, note=note, grid=True)
 
 
@@ -137,11 +144,14 @@ def _spread(column: Column) -> str:
     return f"{column.low:.4g} to {column.high:.4g}, mean {column.moments.mean:.4g}"
 
 
-def _categories(column: Column, was: Column | None) -> tuple[list[str], list[float], list[float] | None]:
+def _categories(column: Column, was: Column | None) -> Html:
     counts = (was or column).frequent.counts
-    names = list(dict.fromkeys([*list(counts)[:_CATEGORIES], *list(column.frequent.counts)[:_CATEGORIES]]))
-    now, past = ([one.frequent.counts.get(name, 0) / one.count for name in names] for one in (column, was or column))
-    return names, now, past if was else None
+    names = dict.fromkeys([*list(counts)[:_CATEGORIES], *list(column.frequent.counts)[:_CATEGORIES]])
+    return bars([Bar(name, _part(column, name), _part(was, name) if was else None) for name in names], width=WIDTH)
+
+
+def _part(column: Column, name: str) -> float:
+    return column.frequent.counts.get(name, 0) / column.count
 
 
 def _numbers(column: Column, was: Column | None) -> tuple[list[str], list[float], list[float] | None]:
@@ -149,12 +159,13 @@ def _numbers(column: Column, was: Column | None) -> tuple[list[str], list[float]
     samples = [one.sample for one in (column, was or column)]
     ends = [_point(*sample, at) for sample in samples for at in (0.005, 0.995)]
     low, high = min(ends), max(ends)
+    low, high = max(low, -_HUGE), min(high, _HUGE)
     edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     now, past = (
         np.histogram(np.clip(values, edges[0], edges[-1]), edges, weights=weights)[0] / weights.sum()
         for values, weights in samples
     )
-    labels = [_label(column, (a + b) / 2) for a, b in pairwise(edges.tolist())]
+    labels = [_label(column, (a + b) / 2, high - low) for a, b in pairwise(edges.tolist())]
     return labels, now.tolist(), past.tolist() if was else None
 
 
@@ -166,8 +177,14 @@ def _point(values: Array, weights: Array, at: float) -> float:
     return float(values[np.minimum(np.searchsorted(np.cumsum(weights) / weights.sum(), at), len(values) - 1)])
 
 
-def _label(column: Column, value: float) -> str:
-    return str(np.datetime64(int(value), "s").astype("datetime64[D]")) if column.kind == "time" else f"{value:.4g}"
+def _label(column: Column, value: float, span: float) -> str:
+    if column.kind != "time":
+        bin_width = span / _BINS
+        if abs(value) >= 1e6 or not bin_width > 1e-4:
+            return f"{value:.3g}"
+        return f"{value:,.{max(0, -math.floor(math.log10(bin_width)))}f}"
+    unit = "D" if span > _DAYS_S else "m"
+    return str(np.datetime64(int(value), "s").astype(f"datetime64[{unit}]")).replace("T", " ")
 
 
 def _over_time(reports: Sequence[Report], checks: Checks) -> list[Html]:

@@ -1,6 +1,6 @@
 """Draws pages that need nothing else: no script, no file beside them, light and dark, on screen and on paper."""
 
-from assay.draw.chart import Bar, bars, histogram, line
+from assay.draw.chart import Bar, bars, heat, histogram, line
 from assay.draw.page import Html, Mood, badge, cards, figure, folded, page, section, table
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "cards",
     "figure",
     "folded",
+    "heat",
     "histogram",
     "line",
     "page",

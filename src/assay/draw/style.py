@@ -25,6 +25,7 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font:11px sys
 .row{display:grid;grid-template-columns:11rem 1fr 1fr;gap:1rem;border-top:1px solid var(--rule);padding:.6rem 0;font-size:.9rem}
 .band{fill:var(--now);opacity:.45}.faint{fill:var(--now);opacity:.18}.nulls{fill:var(--soft)}
 .mark{stroke:var(--mark);stroke-width:1;stroke-dasharray:2 2}
+.plus{fill:var(--now);stroke:var(--rule)}.minus{fill:var(--mark);stroke:var(--rule)}
 footer{margin-top:3rem;color:var(--soft);font-size:.8rem}
 @media print{body{max-width:none}}
 """
