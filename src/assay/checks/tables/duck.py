@@ -220,6 +220,7 @@ def _said(error: duckdb.Error) -> str:
 
 def _connect() -> duckdb.DuckDBPyConnection:
     connection = connect()
+    connection.execute("SET parquet_metadata_cache = true")
     connection.execute(f"SET disabled_optimizers = '{_ALWAYS_OFF}, {_OFF_FOR_NAN}'")
     return connection
 
