@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from assay.checks.freshness import AHEAD, clock
-from assay.checks.like import LikeColumn, kinds_of, never_seen
+from assay.checks.likeness import LikeColumn, kinds_of, never_seen
 from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rule, Sql
 from assay.checks.view import TIMES, Kind, other
 from assay.checks.words import moment

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from assay import times
 from assay.checks.freshness import Calendar
 from assay.checks.infer import infer_rules
-from assay.checks.like import Like
+from assay.checks.likeness import Like
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
 from assay.checks.source import source
 from assay.checks.tables import Target

@@ -7,7 +7,7 @@ from typing import Any
 
 from assay.checks.breaks import kinds_for
 from assay.checks.freshness import Calendar, moment_of
-from assay.checks.like import Compared, LikeColumn
+from assay.checks.likeness import Compared, LikeColumn
 from assay.checks.rules import Between, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
 from assay.checks.view import HOLDS, Kind
 from assay.checks.words import age, among, cell, moment, number, share

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from assay.checks.declare import Checks
-from assay.checks.like import Like
+from assay.checks.likeness import Like
 from assay.checks.report import Report, Result, Status
 from assay.checks.rules import Fresh, Nulls
 from assay.checks.tables import Target, open_table

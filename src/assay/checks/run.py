@@ -10,7 +10,7 @@ from assay.checks.ask import Asked, ask, wrong_kind
 from assay.checks.declare import Checks
 from assay.checks.facts import Facts, Wanted
 from assay.checks.judge import Finding, judge, missing, mistyped, unasked, unlike
-from assay.checks.like import LikeColumn, compare, counts, expand
+from assay.checks.likeness import LikeColumn, compare, counts, expand
 from assay.checks.report import Report, Result, WorstRow
 from assay.checks.rules import Fresh, IsIn, Refers, Rule, Sql, Unique
 from assay.checks.tables import CantAsk, Table

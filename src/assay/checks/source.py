@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from assay.checks.freshness import Calendar
-from assay.checks.like import Like
+from assay.checks.likeness import Like
 from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
 from assay.checks.words import age
 

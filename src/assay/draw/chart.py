@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from assay.draw.page import Html, Mood
+from assay.draw.document import Html, Mood
 
 WIDTH, HEIGHT = 340, 130
 _LEFT, _BOTTOM, _TOP = 48, 18, 6
