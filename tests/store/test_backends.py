@@ -17,7 +17,7 @@ from assay.errors import BadInput, Corrupt, Unavailable
 from assay.store import Store, find_home
 from assay.store.database import Database
 from assay.store.schema import ledger, metadata, runs, tags
-from assay.track import find_runs, start_run
+from assay.track import begin_run, find_runs
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -41,6 +41,7 @@ def opened(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     store.database.dispose()
 
 
+@pytest.mark.filterwarnings("ignore:(Skipped unsupported|autogenerate skipping)")  # indexes of expressions
 def test_migrations_give_the_tables_of_the_schema(opened: Store) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -50,7 +51,7 @@ def test_migrations_give_the_tables_of_the_schema(opened: Store) -> None:
 
 
 def test_a_run_is_found_as_it_was_kept(opened: Store) -> None:
-    with start_run(opened, "m", asof=datetime(2013, 6, 3, tzinfo=UTC)) as run:
+    with begin_run(opened, "m", asof=datetime(2013, 6, 3, tzinfo=UTC)) as run:
         run.log_params({"leaves": 31, "why": "ü", "nested": {"a": [1, None]}})
         run.log_metrics({"auc": 0.5}, step=1)
         run.log_metrics({"auc": 0.7}, step=2)
@@ -63,21 +64,21 @@ def test_a_run_is_found_as_it_was_kept(opened: Store) -> None:
 
 
 def test_a_block_that_raises_leaves_a_failed_run_with_the_reason(opened: Store) -> None:
-    with pytest.raises(ZeroDivisionError), start_run(opened, "m"):
+    with pytest.raises(ZeroDivisionError), begin_run(opened, "m"):
         _ = 1 / 0
     (found,) = find_runs(opened)
     assert (found.status, found.error) == ("failed", "ZeroDivisionError: division by zero")
 
 
 def test_metrics_that_are_no_numbers_are_refused_and_none_is_kept(opened: Store) -> None:
-    run = start_run(opened, "m")
-    with pytest.raises(BadInput, match="loss = nan"):
-        run.log_metrics({"auc": 0.5, "loss": float("nan")})
+    run = begin_run(opened, "m")
+    with pytest.raises(BadInput, match="loss = 'high'"):
+        run.log_metrics({"auc": 0.5, "loss": "high"})  # pyright: ignore[reportArgumentType]
     assert find_runs(opened)[0].metrics == {}
 
 
 def test_a_transaction_that_fails_leaves_nothing(opened: Store) -> None:
-    run = start_run(opened, "m")
+    run = begin_run(opened, "m")
     with pytest.raises(RuntimeError), opened.database.begin() as connection:
         connection.execute(insert(tags).values(run_id=run.id, name="a", value="b"))
         raise RuntimeError

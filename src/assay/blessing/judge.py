@@ -51,7 +51,9 @@ def bless(candidate: Candidate, holdout: pa.Table, policy: Policy) -> Verdict:
     verdict = _decide(candidate, policy, scores, incumbent, parity, times, warnings)
     with store.database.begin() as connection:
         ledger.append(connection, bundle.model.name, "verdict", candidate.bundle, verdict)
-    Run(store, candidate.run_id).log_metrics({f"holdout_{name}": value for name, value in scores.items()})
+    run = Run(store, candidate.run_id)
+    run.log_metrics({f"holdout_{name}": value for name, value in scores.items()})
+    run.flush()
     log.info("%s", verdict)
     return verdict
 

@@ -22,7 +22,7 @@ from assay.model.model import Model
 from assay.model.split import event_times
 from assay.predictions import log_training
 from assay.store import current
-from assay.track import Run, start_run
+from assay.track import Run, begin_run
 from assay.track.provenance import data_identity
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def train(model: Model, past: pa.Table, **params: Any) -> Candidate:
     """
     store = current()
     where_declared(model)  # before hours of fitting: what stands nowhere can't be published
-    with start_run(store, model.name, parent=context.run_id.get()) as run:
+    with begin_run(store, model.name, parent=context.run_id.get()) as run:
         run.log_params(params)
         run.log_data(data_identity(past))
         labelled, label = with_label(model, past)

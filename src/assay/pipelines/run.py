@@ -17,7 +17,7 @@ from assay.pipelines.step import active
 from assay.store import Store
 from assay.store.schema import tags
 from assay.times import aware
-from assay.track import find_runs, start_run
+from assay.track import begin_run, find_runs
 from assay.track.find import RunRow, get_run
 from assay.track.runs import plain_params
 
@@ -115,7 +115,7 @@ def _go(
     pipeline.arguments(asof, parameters)  # before anything is kept of a run that can't be
     with (
         alone(store.home, run_id),
-        start_run(store, pipeline.name, kind="pipeline", run_id=run_id, asof=asof) as tracked,
+        begin_run(store, pipeline.name, kind="pipeline", run_id=run_id, asof=asof) as tracked,
     ):
         tracked.set_tags({REFERENCE: pipeline.reference})
         tracked.log_params(parameters)

@@ -6,12 +6,21 @@ import os
 import re
 import tarfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from assay.errors import BadInput, Corrupt, NotFound, Unavailable
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that is kept."""
+
+    digest: str
+    size: int
 
 
 class Artifacts:
@@ -27,6 +36,14 @@ class Artifacts:
         if not _holds(path, data):
             write_whole(path, data)
         return digest
+
+    def put_file(self, path: Path) -> Stored:
+        """Keep a file. Raises `NotFound` when it can't be read."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise NotFound(f"can't read {path}: {error.strerror}") from None
+        return Stored(self.put(data), len(data))
 
     def get(self, digest: str) -> bytes:
         """The content of `digest`; raises `NotFound`, or `Corrupt` when the file no longer matches its name."""

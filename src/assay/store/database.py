@@ -19,8 +19,8 @@ from sqlalchemy.exc import (
 
 from assay.errors import AssayError, BadInput, Unavailable
 
-HEAD = "0003"
-_OLDER = ("0001", "0002")
+HEAD = "0004"
+_OLDER = ("0001", "0002", "0003")
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 #: What SQLite says of a file that it can't read.
@@ -92,6 +92,12 @@ def upsert(
     connection.execute(made.on_conflict_do_update(index_elements=keys, set_=change or new), rows)
 
 
+def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]], *, on: list[str]) -> None:
+    """Insert the rows of which none has the same values in the columns `on`; the others stay as they are."""
+    made = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    connection.execute(made.on_conflict_do_nothing(index_elements=on), rows)
+
+
 def _first_line(error: DatabaseError) -> str:
     return next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
 
@@ -136,6 +142,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             raw.execute("PRAGMA journal_mode = WAL")
             raw.execute("PRAGMA synchronous = NORMAL")
             raw.execute("PRAGMA foreign_keys = ON")
+            raw.execute("PRAGMA case_sensitive_like = ON")  # as in PostgreSQL
         except sqlite3.Error:
             raw.close()
             raise

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -17,6 +18,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
+    func,
 )
 from sqlalchemy.engine import Dialect
 
@@ -39,26 +42,53 @@ class Moment(TypeDecorator[datetime]):
 
 
 metadata = MetaData()
+#: So many characters of a text are in its index: PostgreSQL refuses long ones.
+INDEXED = 100
 _ROW = BigInteger().with_variant(Integer, "sqlite")
+
+# track: an experiment is what runs are compared within: a model, a pipeline, a question
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("name", String(500), nullable=False, unique=True),
+    Column("artifact_uri", Text),  # where clients put artifacts; null: here
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("deleted_at", Moment),
+)
+experiment_tags = Table(
+    "experiment_tags",
+    metadata,
+    Column("experiment_id", ForeignKey("experiments.id"), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
 
 # track: a run is a training run, or the run of a pipeline whose children the training runs are
 runs = Table(
     "runs",
     metadata,
     Column("id", String(200), primary_key=True),
-    Column("name", String(200), nullable=False),
-    Column("kind", String(20), nullable=False),  # pipeline, training
+    Column("experiment_id", ForeignKey("experiments.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", String(20), nullable=False),  # pipeline, training, tracked
     Column("parent_id", ForeignKey("runs.id"), index=True),
-    Column("status", String(20), nullable=False),  # running, finished, failed
+    Column("status", String(20), nullable=False),  # scheduled, running, finished, failed, killed
     Column("asof", Moment),  # the moment a pipeline run is for
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
+    Column("deleted_at", Moment),
+    Column("user", Text),
+    Column("artifact_uri", Text),  # where a client puts artifacts; null: here
     Column("code_version", Text),
+    Column("code_diff", String(64)),  # digest of an artifact
     Column("environment", String(64)),  # digest of an artifact
     Column("data_identity", JSON),
     Column("command", Text),
     Column("error", Text),
     Index("runs_by_time", "name", "started_at"),
+    Index("runs_of_an_experiment", "experiment_id", "started_at"),
 )
 params = Table(
     "params",
@@ -66,17 +96,34 @@ params = Table(
     Column("run_id", ForeignKey("runs.id"), primary_key=True),
     Column("name", String(250), primary_key=True),
     Column("value", JSON, nullable=False),
+    Column("text", Text, nullable=False),  # the value as searches see it: str(value)
 )
-metrics = Table(
-    "metrics",
+Index("params_by_text", params.c.name, func.substr(params.c.text, 1, INDEXED))
+# One row a metric of a run, with its newest value: what searches compare and order by.
+metric_series = Table(
+    "metric_series",
     metadata,
     Column("id", _ROW, primary_key=True, autoincrement=True),
     Column("run_id", ForeignKey("runs.id"), nullable=False),
     Column("name", String(250), nullable=False),
     Column("step", BigInteger, nullable=False),
-    Column("value", Float(53), nullable=False),
-    Column("at", Moment, nullable=False),
-    Index("metrics_of_a_run", "run_id", "name", "step"),
+    Column("at_us", BigInteger, nullable=False),  # microseconds since 1970, UTC
+    Column("value", Float(53), nullable=False),  # 0 when it is not a number
+    Column("is_nan", Boolean, nullable=False),
+    UniqueConstraint("run_id", "name"),
+    Index("metric_series_by_value", "name", "value"),
+)
+# Every point ever logged, the narrow table: 100 million rows are meant to fit. All of it is the key, so that the same
+# point logged twice is there once, and so that one metric of one run lies together on the disk.
+metric_points = Table(
+    "metric_points",
+    metadata,
+    Column("series_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Float(53), primary_key=True),
+    Column("is_nan", Boolean, primary_key=True),
+    sqlite_with_rowid=False,
 )
 tags = Table(
     "tags",
@@ -85,32 +132,154 @@ tags = Table(
     Column("name", String(250), primary_key=True),
     Column("value", Text, nullable=False),
 )
+Index("tags_by_text", tags.c.name, func.substr(tags.c.value, 1, INDEXED))
 run_artifacts = Table(
     "run_artifacts",
     metadata,
     Column("run_id", ForeignKey("runs.id"), primary_key=True),
     Column("name", String(500), primary_key=True),
-    Column("digest", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, index=True),
     Column("size_bytes", BigInteger, nullable=False),
 )
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("experiment_id", ForeignKey("experiments.id"), nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("source_type", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("schema", Text),
+    Column("profile", Text),
+    UniqueConstraint("experiment_id", "name", "digest"),
+)
+run_datasets = Table(
+    "run_datasets",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("dataset_id", ForeignKey("datasets.id"), primary_key=True),
+    Column("context", Text, nullable=False),  # what for: training, evaluation; empty when not said
+    Column("tags", JSON, nullable=False),
+)
 
-# track: versions of a model, and which of them is the champion
+# track: what a run made that can predict, before anybody registers it
+logged_models = Table(
+    "logged_models",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("experiment_id", ForeignKey("experiments.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("model_type", Text, nullable=False),
+    Column("source_run_id", String(200), nullable=False, index=True),
+    Column("status", Integer, nullable=False),  # 0 unspecified, 1 pending, 2 ready, 3 failed
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("deleted_at", Moment),
+)
+logged_model_params = Table(
+    "logged_model_params",
+    metadata,
+    Column("model_id", ForeignKey("logged_models.id"), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+logged_model_tags = Table(
+    "logged_model_tags",
+    metadata,
+    Column("model_id", ForeignKey("logged_models.id"), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+logged_model_metrics = Table(
+    "logged_model_metrics",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("model_id", ForeignKey("logged_models.id"), nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("run_id", String(200), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("value", Float(53)),  # null when it is not a number
+    Column("dataset_name", String(500)),
+    Column("dataset_digest", String(64)),
+    Index("metrics_of_a_logged_model", "model_id", "name"),
+)
+logged_model_artifacts = Table(
+    "logged_model_artifacts",
+    metadata,
+    Column("model_id", ForeignKey("logged_models.id"), primary_key=True),
+    Column("name", String(500), primary_key=True),
+    Column("digest", String(64), nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+)
+run_models = Table(
+    "run_models",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("model_id", String(200), primary_key=True),
+    Column("direction", String(10), primary_key=True),  # input, output
+    Column("step", BigInteger, nullable=False),
+)
+
+# track: registered models, their versions, and which of them is the champion
+registered_models = Table(
+    "registered_models",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("description", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+registered_model_tags = Table(
+    "registered_model_tags",
+    metadata,
+    Column("model", String(256), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
+)
 model_versions = Table(
     "model_versions",
     metadata,
-    Column("model", String(200), primary_key=True),
+    Column("model", String(256), primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("bundle", String(64), nullable=False, index=True),
-    Column("run_id", ForeignKey("runs.id")),
+    Column("bundle", String(64), index=True),  # digest; null: a model that another client registered
+    Column("run_id", String(200)),
     Column("trained_until", Moment),
     Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("source", Text),  # the artifact URI that another client registered
+    Column("logged_model_id", String(200)),
+    Column("run_link", Text),
+    Column("user", Text),
+    Column("description", Text),
+    Column("stage", String(20), nullable=False),  # None, Staging, Production, Archived
+)
+model_version_tags = Table(
+    "model_version_tags",
+    metadata,
+    Column("model", String(256), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 aliases = Table(
     "aliases",
     metadata,
-    Column("model", String(200), primary_key=True),
-    Column("alias", String(100), primary_key=True),
+    Column("model", String(256), primary_key=True),
+    Column("alias", String(255), primary_key=True),
     Column("version", Integer, nullable=False),
+)
+
+# web: who may ask the server from afar; only the hash of a token is kept
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("scope", String(10), nullable=False),  # read, write, admin
+    Column("created_at", Moment, nullable=False),
+    Column("used_at", Moment),
 )
 
 # pipeline: one row a finished or failed step; results by reference

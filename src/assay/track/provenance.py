@@ -1,5 +1,6 @@
 """What a run was made of: the code, the environment and the data."""
 
+import getpass
 import hashlib
 import io
 import platform
@@ -33,10 +34,30 @@ def code_version(project: Path) -> str | None:
     return commit + ("+changes" if changed or added else "")
 
 
+@lru_cache(maxsize=8)
+def code_diff(project: Path) -> bytes | None:
+    """What the files that git knows differ in from the commit, as `git diff` writes it; None when in nothing."""
+    diff = _git(project, "diff", "HEAD", "--no-color", "--no-ext-diff")
+    return diff.encode("utf-8", "surrogateescape") + b"\n" if diff else None
+
+
+def user() -> str:
+    """Who runs this."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
+
+
 def _git(project: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=10, check=False
+            ["git", "-C", str(project), *arguments],
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
