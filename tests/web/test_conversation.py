@@ -29,6 +29,7 @@ def converse(python: str, address: str, folder: Path) -> dict[str, Any]:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": address, "HOME": str(folder)}
     done = subprocess.run(
         [python, str(HERE / "conversation.py")],
+        check=False,
         capture_output=True,
         text=True,
         env=environment,
