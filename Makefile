@@ -21,7 +21,7 @@ lint: .venv/test.done  ## format, rules, types, import direction
 	$(BIN)/basedpyright --level error
 	PYTHONPATH=src $(BIN)/lint-imports --no-cache
 
-bench: .venv/test.done  ## the claims of BENCHMARKS.md, measured again
+bench: .venv/parts.done  ## the claims of BENCHMARKS.md, measured again
 	$(BIN)/python benchmarks/run.py
 
 docs: .venv/demo.done  ## redraw the picture of the demo in the README

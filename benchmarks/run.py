@@ -9,7 +9,7 @@ from pathlib import Path
 
 from measure import Row
 
-ALL = ("imports", "spool", "checks", "profiles", "memory", "serving", "demo")
+ALL = ("imports", "spool", "tracking", "checks", "profiles", "memory", "serving", "demo")
 PAGE = Path(__file__).parents[1] / "BENCHMARKS.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
