@@ -16,7 +16,7 @@ from assay.store import Home, Store
 @pytest.fixture(scope="session")
 def mlflow_python() -> str:
     """An interpreter that has MLflow."""
-    return interpreter("ASSAY_MLFLOW", "mlflow")
+    return interpreter("ASSAY_MLFLOW", "mlflow3")
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,8 @@ def said(truth: dict[str, Any]) -> dict[str, Any]:
     truth["experiments"]["Default"]["at"] = None
     for model in truth["registered"].values():
         model["description"] = model["description"] or ""
+        for version in model["versions"].values():
+            version[2] = version[2] or ""
     return truth
 
 
@@ -81,9 +83,7 @@ def _run(store: Store, row: RunRow) -> dict[str, Any]:
     used = []
     for use in _rows(store, run_datasets, run_id=row.id):
         [one] = _rows(store, datasets, id=use["dataset_id"])
-        used.append(
-            [one["name"], one["digest"], one["source_type"], use["tags"] | {"mlflow.data.context": use["context"]}]
-        )
+        used.append([one["name"], one["digest"], one["source_type"], use["tags"]])
     return {
         "experiment": row.experiment,
         "name": row.name,

@@ -15,7 +15,7 @@ from assay import store
 from assay.blessing import rollback
 from assay.errors import BadInput
 from assay.predictions import read_rows
-from assay.serve.server import listen
+from assay.listen import listen
 from assay.store import Home
 from assay.track import find_version, set_alias
 

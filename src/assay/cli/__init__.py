@@ -19,6 +19,8 @@ COMMANDS = {
     "run": ("run", "run a pipeline, for one moment or over the past"),
     "resume": ("run", "go on with a run that was killed or failed"),
     "runs": ("runs", "find runs, their parameters and metrics"),
+    "up": ("up", "serve runs and models to clients of MLflow"),
+    "tokens": ("up", "who may ask a server from another machine"),
     "models": ("models", "versions of models, and which is the champion"),
     "ledger": ("models", "every verdict and every move of the champion"),
     "rollback": ("models", "make the champion what it was before"),

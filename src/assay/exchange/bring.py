@@ -40,6 +40,8 @@ from assay.store.schema import (
 from assay.track.points import add_points
 from assay.track.runs import LONGEST_ARTIFACT_NAME
 
+_PIECE = 1 << 20
+
 
 @dataclass
 class Summary:
@@ -218,8 +220,8 @@ class _Coming:
     def _fetch(self, file: SourceFile) -> tuple[str, int] | None:
         with TemporaryDirectory(prefix="assay-import-", dir=_scratch(self._store)) as folder:
             try:
-                stored = self._store.artifacts.put_file(self._source.fetch(file, Path(folder)))
-            except (OutOfReach, NotFound) as error:
+                stored = self._store.artifacts.put_stream(pieces(self._source.fetch(file, Path(folder))))
+            except OutOfReach as error:
                 self._summary.leave_out(str(error), file.name)
                 return None
         return stored.digest, stored.size
@@ -255,6 +257,16 @@ class _Coming:
             with self._store.database.begin() as connection:
                 keep.keep_registered(connection, model, self._said(mark(model)))
             self._summary.registered_models += 1
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """A file, piece by piece. Raises `OutOfReach` when it can't be read."""
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except OSError as error:
+        raise OutOfReach(f"files that can't be read: {error.strerror}") from None
 
 
 def batches(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

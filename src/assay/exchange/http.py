@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import time
+from collections.abc import Iterable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, cast
@@ -71,11 +72,10 @@ class Server:
             if said is not None and file.tell() != int(said):
                 raise self._silent(f"{path} ended after {file.tell():,} of {int(said):,} bytes")
 
-    def upload(self, path: str, file: Path) -> None:
-        """Put a file at a path, piece by piece."""
-        with file.open("rb") as content:
-            headers = {"Content-Length": str(file.stat().st_size), "Content-Type": "application/octet-stream"}
-            self._open("PUT", quote(path), content, headers, again=False).close()
+    def upload(self, path: str, content: Iterable[bytes], size: int) -> None:
+        """Put what comes piece by piece, `size` bytes in all, at a path."""
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        self._open("PUT", quote(path), content, headers, again=False).close()
 
     def _json(self, method: str, path: str, body: bytes | None = None, *, again: bool = True) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"} if body is not None else {}

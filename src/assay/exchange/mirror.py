@@ -260,7 +260,7 @@ class _Sending:
             if (name, digest) in sent:
                 continue
             place = f"/api/2.0/mlflow-artifacts/artifacts{unquote(root.path)}/{name}"
-            self._server.upload(place, self._store.artifacts.path(digest))
+            self._server.upload(place, self._store.artifacts.read(digest), size)
             sent.add((name, digest))
             self._done.artifacts += 1
             self._done.artifact_bytes += size

@@ -103,7 +103,7 @@ def dataset(row: Row, tags: dict[str, str]) -> SourceDataset:
         schema=row.get("schema") or row.get("dataset_schema"),
         profile=row.get("profile") or row.get("dataset_profile"),
         context=tags.get(CONTEXT, ""),
-        tags={name: value for name, value in tags.items() if name != CONTEXT},
+        tags=tags,
     )
 
 

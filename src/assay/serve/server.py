@@ -2,8 +2,6 @@
 
 import logging
 import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +10,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from assay.errors import AssayError, BadInput, Unavailable
+from assay.errors import AssayError
+from assay.listen import listen, returning_on_signals
 from assay.serve.answer import open_served
 from assay.serve.app import App
 from assay.store import Store
@@ -21,10 +20,8 @@ from assay.track import champion
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 SHUTDOWN_WITHIN_S = 10
-LAST_PORT = 65535
 #: Requests go first; what is drained later is not lost.
 DRAINER_NICENESS = 10
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(
@@ -47,7 +44,7 @@ def serve(
             shown_host, shown_port = listener.getsockname()[:2]
             ready(f"http://{shown_host}:{shown_port}")
             log.info("serving %s on port %s", app.served.name, shown_port)
-            with _returning_on_signals():
+            with returning_on_signals():
                 uvicorn.Server(_config(app)).run(sockets=[listener])
             log.info("ending: draining what is left")
 
@@ -66,21 +63,6 @@ def _config(app: App) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises `Unavailable`, naming the port, when it is taken, `BadInput` for no port at all."""
-    if not 0 <= port <= LAST_PORT:
-        raise BadInput(f"{port} is not a port", do=f"Ports are 1 to {LAST_PORT}; 0 takes a free one.")
-    try:
-        listener = socket.create_server((host, port), backlog=2048)
-    except OSError as error:
-        why = (error.strerror or str(error)).partition(" (while")[0]
-        raise Unavailable(
-            f"can't listen on {host}:{port}: {why}", do="Stop what listens there, or choose another: --port 8402"
-        ) from None
-    listener.set_inheritable(False)
-    return listener
 
 
 def start_drainer(store: Store) -> "subprocess.Popen[bytes]":
@@ -140,21 +122,3 @@ def _adopt_champion(store: Store, model: str, app: App, rotate_s: float) -> None
 
 def _unless_ours(error: Exception) -> Exception | None:
     return None if isinstance(error, AssayError) else error
-
-
-@contextmanager
-def _returning_on_signals() -> Generator[None]:
-    """Let uvicorn return after a signal: it raises the signal again once it has shut down, which would end us here."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, _already_obeyed) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _already_obeyed(number: int, _frame: object) -> None:
-    log.info("ended by %s", signal.Signals(number).name)

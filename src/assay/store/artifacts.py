@@ -5,7 +5,7 @@ import io
 import os
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -44,6 +44,15 @@ class Artifacts:
         except OSError as error:
             raise NotFound(f"can't read {path}: {error.strerror}") from None
         return Stored(self.put(data), len(data))
+
+    def put_stream(self, chunks: Iterable[bytes]) -> Stored:
+        """Keep what comes piece by piece."""
+        data = b"".join(chunks)
+        return Stored(self.put(data), len(data))
+
+    def read(self, digest: str) -> Iterator[bytes]:
+        """The content of `digest`, piece by piece."""
+        yield self.get(digest)
 
     def get(self, digest: str) -> bytes:
         """The content of `digest`; raises `NotFound`, or `Corrupt` when the file no longer matches its name."""

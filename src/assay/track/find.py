@@ -8,7 +8,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, exists, func, not_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
@@ -41,7 +57,9 @@ _TEXTS: dict[str, ColumnElement[Any]] = {
     "parent_id": runs.c.parent_id,
     "code_version": runs.c.code_version,
     "error": runs.c.error,
-    "artifact_uri": func.coalesce(runs.c.artifact_uri, ARTIFACTS + runs.c.experiment_id.concat("/").concat(runs.c.id)),
+    "artifact_uri": func.coalesce(
+        runs.c.artifact_uri, literal(ARTIFACTS) + cast(runs.c.experiment_id, Text) + "/" + runs.c.id + "/artifacts"
+    ),
 }
 _ALIASES = {
     "created": "start_time",
@@ -117,7 +135,7 @@ def search(
     and `until` bound when they started; `deleted` None finds those deleted too, True only those.
     Raises `BadInput` for a filter, an order or a token that can't be read.
     """
-    offset = _offset(token)
+    offset = offset_of(token)
     tree = parse(filter, _ATTRIBUTES)
     asked = _asked(tree, [parse_order(one, _ATTRIBUTES) for one in order_by])
     if experiment_ids is not None:
@@ -129,7 +147,7 @@ def search(
     with store.database.read() as connection:
         ids = list(connection.execute(asked.offset(offset).limit(limit + 1)).scalars())
         found = load(connection, ids[:limit])
-    return Page(found, _token(offset + limit) if len(ids) > limit else None)
+    return Page(found, token_of(offset + limit) if len(ids) > limit else None)
 
 
 def find_runs(
@@ -325,7 +343,7 @@ def _kept(one: Comparison) -> ColumnElement[bool]:
 def _dataset(one: Comparison) -> ColumnElement[bool]:
     _check(one, EQUAL | TEXTS, text=True)
     column = run_datasets.c.context if one.name == "context" else datasets.c[one.name]
-    of_run = select(datasets.c.id).join(run_datasets).where(run_datasets.c.run_id == runs.c.id)
+    of_run = select(datasets.c.id).join_from(datasets, run_datasets).where(run_datasets.c.run_id == runs.c.id)
     if one.operator.startswith("IS"):
         raise BadInput("datasets are compared with texts", do="Write it like: datasets.name = 'flights'")
     return exists(of_run.where(_compared(column, one.operator, one.value)))
@@ -376,11 +394,13 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _token(offset: int) -> str:
+def token_of(offset: int) -> str:
+    """The token of the page that begins there."""
     return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
 
 
-def _offset(token: str | None) -> int:
+def offset_of(token: str | None) -> int:
+    """Where the page of a token begins. Raises `BadInput` for what is none."""
     if not token:
         return 0
     try:

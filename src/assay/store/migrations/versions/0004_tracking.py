@@ -39,9 +39,12 @@ def _carry_over(connection: sa.Connection) -> None:
     run = lambda text, **values: connection.execute(sa.text(text), values)  # noqa: E731
     now = datetime.now(UTC)
     at = sa.bindparam("at", now, MOMENT)
-    add = "INSERT INTO experiments (name, created_at, updated_at) SELECT {} FROM {} GROUP BY 1"
-    connection.execute(sa.text(add.format("'Default', :at, :at", "(SELECT 1) AS one")).bindparams(at))
-    connection.execute(sa.text(add.format("name, min(started_at), max(started_at)", "old_runs")))
+    default = "INSERT INTO experiments (id, name, created_at, updated_at) VALUES (0, 'Default', :at, :at)"
+    connection.execute(sa.text(default).bindparams(at))
+    run(
+        "INSERT INTO experiments (name, created_at, updated_at)"
+        " SELECT name, min(started_at), max(started_at) FROM old_runs WHERE name != 'Default' GROUP BY name"
+    )
     run(
         "INSERT INTO runs (id, experiment_id, name, kind, parent_id, status, asof, started_at, ended_at, code_version,"
         " environment, data_identity, command, error) SELECT r.id, e.id, r.name, r.kind, r.parent_id, r.status, r.asof,"
