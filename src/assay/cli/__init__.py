@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+from keyword import iskeyword
 from pathlib import Path
 from traceback import extract_tb
 
@@ -28,6 +29,8 @@ COMMANDS = {
     "drain": ("serve", "move served rows from the spool into the tables"),
     "skew": ("skew", "compare what serving saw and computed with training"),
     "drift": ("drift", "how the world moved, in a table or in what a model served"),
+    "import": ("exchange", "bring runs and models from MLflow or Weights & Biases"),
+    "mirror": ("exchange", "send runs on to an MLflow server"),
     "sql": ("sql", "SQL over served rows, training rows and metadata"),
     "schema": ("schema", "a contract as Arrow, SQL or JSON Schema"),
 }
@@ -47,7 +50,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"assay.cli.{COMMANDS[cmd_name][0]}")
-        return getattr(module, cmd_name)
+        return getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
