@@ -228,8 +228,12 @@ def _asked(tree: Tree | None, orders: list[Order]) -> Select[Any]:
         if (order.kind, name) in seen:
             raise BadInput(f"the order names {order.kind} {name} twice", do="Name it once.")
         seen.add((order.kind, name))
-        asked, value, is_nan = _joined(asked, order.kind, name, f"o{number}", needed=_needs(tree, order))
-        clauses.append(case((is_nan, 1), (value.is_(None), 2), else_=0))
+        bounds, tree = _bounds(tree, order)
+        asked, value, is_nan = _joined(asked, order.kind, name, f"o{number}", inner=bool(bounds))
+        if bounds:  # so the database may walk the index of the values, and stop at the end of the page
+            asked = asked.where(~is_nan, *(_compared(value, one.operator, one.value) for one in bounds))
+        else:
+            clauses.append(case((is_nan, 1), (value.is_(None), 2), else_=0))
         clauses.append(value.desc() if order.descending else value)
     if ("attribute", "start_time") not in seen:
         clauses.append(runs.c.started_at.desc())
@@ -237,7 +241,21 @@ def _asked(tree: Tree | None, orders: list[Order]) -> Select[Any]:
     return asked.order_by(*clauses, runs.c.id)
 
 
-def _joined(asked: Any, kind: str, name: str, alias: str, *, needed: bool) -> tuple[Any, Any, Any]:
+def _bounds(tree: Tree | None, order: Order) -> tuple[list[Comparison], Tree | None]:
+    """What a filter demands of the metric that is ordered by, and what else it demands."""
+    parts = tree.parts if isinstance(tree, Both) and tree.word == "AND" else (tree,) if tree else ()
+    bounds = [
+        part
+        for part in parts
+        if isinstance(part, Comparison)
+        and (part.kind, part.name) == (order.kind, order.name)
+        and (order.kind == "metric" and part.operator in ORDERED and isinstance(part.value, float))
+    ]
+    rest = tuple(part for part in parts if part not in bounds)
+    return bounds, Both("AND", rest) if len(rest) > 1 else rest[0] if rest else None
+
+
+def _joined(asked: Any, kind: str, name: str, alias: str, *, inner: bool) -> tuple[Any, Any, Any]:
     """The query with the table in which the value to order by is, that value, and whether it is not a number."""
     never = runs.c.id.is_(None)
     if kind == "attribute":
@@ -247,19 +265,8 @@ def _joined(asked: Any, kind: str, name: str, alias: str, *, needed: bool) -> tu
     table, column = (metric_series, "value") if kind == "metric" else (_KEPT[kind][0], _KEPT[kind][1].name)
     made = table.alias(alias)
     on = and_(made.c.run_id == runs.c.id, made.c.name == name)
-    asked = asked.join(made, on) if needed else asked.outerjoin(made, on)
+    asked = asked.join(made, on) if inner else asked.outerjoin(made, on)
     return asked, made.c[column], made.c.is_nan.is_(true()) if kind == "metric" else never
-
-
-def _needs(tree: Tree | None, order: Order) -> bool:
-    """Whether every run found has the value anyway, so that the database may begin with the index of the values."""
-    parts = tree.parts if isinstance(tree, Both) and tree.word == "AND" else (tree,)
-    return any(
-        isinstance(part, Comparison)
-        and (part.kind, part.name) == (order.kind, order.name)
-        and part.operator != "IS NULL"
-        for part in parts
-    )
 
 
 def _names_experiment(tree: Tree | None) -> bool:

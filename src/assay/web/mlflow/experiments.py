@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from assay.store import Store
 from assay.store.database import upsert
@@ -166,9 +166,18 @@ def active(store: Store, text: str) -> int:
     """The id of an experiment that is there and not deleted."""
     number = experiment_number(text)
     with store.database.read() as connection:
-        found = connection.execute(select(experiments.c.deleted_at).where(experiments.c.id == number)).first()
+        active_root(connection, number)
+    return number
+
+
+def active_root(connection: Connection, number: int) -> str | None:
+    """Where an experiment that is there and not deleted wants its artifacts; None: here."""
+    found = connection.execute(_ACTIVE, {"number": number}).first()
     if found is None:
         raise missing(f"No Experiment with id={number} exists")
-    if found[0] is not None:
+    if found.deleted_at is not None:
         raise invalid(f"The experiment {number} must be in the 'active' state. Current state is deleted.")
-    return number
+    return found.artifact_uri
+
+
+_ACTIVE = select(experiments.c.deleted_at, experiments.c.artifact_uri).where(experiments.c.id == bindparam("number"))

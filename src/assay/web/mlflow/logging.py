@@ -19,6 +19,7 @@ from assay.web.mlflow.runs import LONGEST_TAG, put_tags
 
 LONGEST_PARAM = 6000
 METRICS, PARAMS, TAGS, ALL = 1000, 100, 100, 1000
+_LARGEST = 2**63
 _NAMED = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
 _PARAMS = select(params.c.name, params.c.text).where(
     params.c.run_id == bindparam("run"), params.c.name.in_(bindparam("names", expanding=True))
@@ -100,10 +101,14 @@ def _points(metrics: Sequence[Any]) -> tuple[list[Point], list[Measured]]:
     for one in given:
         if one.key not in checked:
             checked.add(check_key(one.key, "name"))
-        at = whole("timestamp", one.timestamp)
+        at = one.timestamp if type(one.timestamp) is int else whole("timestamp", one.timestamp)
         if not 0 <= at < 2**53:
             raise invalid(f"Invalid value {at} for parameter 'timestamp' supplied: milliseconds since 1970 are meant.")
-        point = Point(one.key, _value(one.value), whole("step", one.step or 0), at * 1000)
+        step = one.step if type(one.step) is int else whole("step", one.step or 0)
+        if not -_LARGEST <= step < _LARGEST:
+            raise invalid(f"Invalid value {step} for parameter 'step' supplied: it must have 64 bits.")
+        value = one.value if type(one.value) is float else _value(one.value)
+        point = Point(one.key, value, step, at * 1000)
         points.append(point)
         if one.model_id:
             of_models.append(Measured(one.model_id, point, one.dataset_name or None, one.dataset_digest or None))

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, insert, select, update
 
 from assay.store import Store
 from assay.store.database import upsert
-from assay.store.schema import experiments, runs, tags
+from assay.store.schema import runs, tags
 from assay.times import now
 from assay.track import find
 from assay.track.points import history as points
 from assay.web.mlflow import shape
 from assay.web.mlflow.ask import Ask, check_key, check_length
 from assay.web.mlflow.errors import invalid, missing
-from assay.web.mlflow.experiments import active, experiment_numbers
+from assay.web.mlflow.experiments import active_root, experiment_number, experiment_numbers
 from assay.web.mlflow.inputs import inputs_and_outputs
 from assay.web.mlflow.known import active_run, no_run
 
@@ -37,32 +37,31 @@ _SECOND = "ant bear bee crane crow deer dove eel finch fox hare hawk heron ibis 
 
 def create(store: Store, ask: Ask) -> dict[str, Any]:
     """Begin one."""
-    number = active(store, ask.text_or_none("experiment_id") or "0")
+    number = experiment_number(ask.text_or_none("experiment_id") or "0")
     tagged = {key: value[:LONGEST_TAG] for key, value in ask.keyed("tags", 10_000_000).items()}
     given, tag = ask.text_or_none("run_name"), tagged.get(shape.RUN_NAME)
     if given and tag and given != tag:
         raise invalid(f"Both 'run_name' and the tag {shape.RUN_NAME} are given, but differ: {given!r} and {tag!r}.")
     name = check_length("run_name", given or tag or _random_name(), LONGEST_NAME)
-    started = ask.number("start_time", 0)
+    started = shape.moment(ask.number("start_time", 0))
+    user = ask.text_or_none("user_id") or tagged.get("mlflow.user")
     tagged[shape.RUN_NAME] = name
     run_id = uuid4().hex
     with store.database.begin() as connection:
-        root = connection.execute(select(experiments.c.artifact_uri).where(experiments.c.id == number)).scalar()
-        row = {
-            "id": run_id,
-            "experiment_id": number,
-            "name": name,
-            "kind": "tracked",
-            "status": "running",
-            "started_at": shape.moment(started),
-            "user": ask.text_or_none("user_id") or tagged.get("mlflow.user"),
-            "artifact_uri": f"{root}/{run_id}/artifacts" if root else None,
-            "parent_id": _parent(connection, tagged.get(shape.PARENT)),
-        }
-        connection.execute(insert(runs).values(row))
-        upsert(connection, tags, [{"run_id": run_id, "name": key, "value": value} for key, value in tagged.items()])
-        made = find.load(connection, [run_id])[0]
-    return {"run": shape.run(made, {}, {})}
+        root = active_root(connection, number)
+        uri = f"{root}/{run_id}/artifacts" if root else None
+        parent = _parent(connection, tagged.get(shape.PARENT))
+        row = {"id": run_id, "experiment_id": number, "name": name, "kind": "tracked", "status": "running"}
+        row |= {"started_at": started, "user": user, "artifact_uri": uri, "parent_id": parent}
+        connection.execute(_INSERT, row)
+        connection.execute(_TAGS, [{"run_id": run_id, "name": key, "value": value} for key, value in tagged.items()])
+    info = {"run_id": run_id, "run_uuid": run_id, "run_name": name, "experiment_id": str(number), "user_id": user or ""}
+    info |= {"status": "RUNNING", "start_time": shape.milliseconds(started), "lifecycle_stage": "active"}
+    info["artifact_uri"] = uri or f"{find.ARTIFACTS}{number}/{run_id}/artifacts"
+    return {"run": {"info": info, "data": {"tags": shape.pairs(tagged)}, "inputs": {}, "outputs": {}}}
+
+
+_INSERT, _TAGS = insert(runs), insert(tags)
 
 
 def _random_name() -> str:
