@@ -31,7 +31,13 @@ ids: dict[str, str] = {}
 def plain(value, seen=()):
     """What an answer says, without what differs by nature."""
     if isinstance(value, (str, int, float, bool)) or value is None:
-        return text(value) if isinstance(value, str) else "NaN" if isinstance(value, float) and math.isnan(value) else value
+        return (
+            text(value)
+            if isinstance(value, str)
+            else "NaN"
+            if isinstance(value, float) and math.isnan(value)
+            else value
+        )
     if isinstance(value, dict):
         return {text(str(key)): plain(one) for key, one in sorted(value.items(), key=lambda item: str(item[0]))}
     if isinstance(value, (list, tuple, set)):
@@ -60,7 +66,10 @@ def no_times(value):
         return {
             key: no_times(one)
             for key, one in value.items()
-            if not re.search(r"time(stamp)?(_ms)?$|creation|last_updated|utc_time|model_uuid|model_size|workspace|trace_location|trace_archival", key)
+            if not re.search(
+                r"time(stamp)?(_ms)?$|creation|last_updated|utc_time|model_uuid|model_size|workspace|trace_location|trace_archival",
+                key,
+            )
         }
     return [no_times(one) for one in value] if isinstance(value, list) else value
 
@@ -111,12 +120,29 @@ def experiments():
     say("experiment restored twice", lambda: client.restore_experiment(second))
     for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY, ViewType.ALL):
         say(f"experiments {view}", lambda: sorted(e.name for e in client.search_experiments(view_type=view)))
-    for query in ("name = 'first'", "name LIKE 'f%'", "name ILIKE 'F%'", "name != 'first'", "tags.team = 'air'", "tag.team LIKE '%i%'", "foo = 'x'", "name > 'x'", "creation_time > 0", "metrics.a > 1", "name = 'first' AND tags.team = 'sea'"):
-        say(f"experiments where {query}", lambda: sorted(e.name for e in client.search_experiments(filter_string=query)))
+    for query in (
+        "name = 'first'",
+        "name LIKE 'f%'",
+        "name ILIKE 'F%'",
+        "name != 'first'",
+        "tags.team = 'air'",
+        "tag.team LIKE '%i%'",
+        "foo = 'x'",
+        "name > 'x'",
+        "creation_time > 0",
+        "metrics.a > 1",
+        "name = 'first' AND tags.team = 'sea'",
+    ):
+        say(
+            f"experiments where {query}", lambda: sorted(e.name for e in client.search_experiments(filter_string=query))
+        )
     for order in (["name"], ["name DESC"], ["foo"], ["last_update_time DESC"]):
         say(f"experiments by {order}", lambda: sorted(e.name for e in client.search_experiments(order_by=order)))
     page = client.search_experiments(max_results=1, order_by=["name"])
-    say("experiments page", lambda: [e.name for e in client.search_experiments(max_results=1, order_by=["name"], page_token=page.token)])
+    say(
+        "experiments page",
+        lambda: [e.name for e in client.search_experiments(max_results=1, order_by=["name"], page_token=page.token)],
+    )
     say("experiments bad token", lambda: client.search_experiments(page_token="???"))
     say("experiments too many", lambda: client.search_experiments(max_results=0))
     return number
@@ -158,12 +184,30 @@ def runs(number):
     client.set_tag(run_id, "gone", "1")
     client.delete_tag(run_id, "gone")
     say("tag deleted twice", lambda: client.delete_tag(run_id, "gone"))
-    say("tag of the name", lambda: (client.set_tag(run_id, "mlflow.runName", "uno"), client.get_run(run_id).info.run_name)[1])
-    client.log_batch(run_id, [Metric(f"m{i}", i / 7, 1_600_000_000_000 + i, i) for i in range(900)], [Param(f"p{i}", str(i)) for i in range(50)], [RunTag(f"t{i}", str(i)) for i in range(50)])
-    say("batch", lambda: [len(client.get_run(run_id).data.metrics), len(client.get_run(run_id).data.params), len(client.get_run(run_id).data.tags)])
+    say(
+        "tag of the name",
+        lambda: (client.set_tag(run_id, "mlflow.runName", "uno"), client.get_run(run_id).info.run_name)[1],
+    )
+    client.log_batch(
+        run_id,
+        [Metric(f"m{i}", i / 7, 1_600_000_000_000 + i, i) for i in range(900)],
+        [Param(f"p{i}", str(i)) for i in range(50)],
+        [RunTag(f"t{i}", str(i)) for i in range(50)],
+    )
+    say(
+        "batch",
+        lambda: [
+            len(client.get_run(run_id).data.metrics),
+            len(client.get_run(run_id).data.params),
+            len(client.get_run(run_id).data.tags),
+        ],
+    )
     say("batch of too many params", lambda: client.log_batch(run_id, [], [Param(f"q{i}", "1") for i in range(101)], []))
     say("batch of a param twice", lambda: client.log_batch(run_id, [], [Param("twice", "1"), Param("twice", "1")], []))
-    say("batch of a changed param", lambda: client.log_batch(run_id, [Metric("unseen", 1.0, 1, 1)], [Param("lr", "9")], []))
+    say(
+        "batch of a changed param",
+        lambda: client.log_batch(run_id, [Metric("unseen", 1.0, 1, 1)], [Param("lr", "9")], []),
+    )
     say("batch that was refused left nothing", lambda: "unseen" in client.get_run(run_id).data.metrics)
     say("batch of no run", lambda: client.log_batch("0" * 32, [Metric("m", 1.0, 1, 1)]))
     say("run at the end", lambda: client.get_run(run_id))
@@ -177,7 +221,10 @@ def runs(number):
     say("metric of a deleted run", lambda: client.log_metric(run_id, "a", 1))
     say("param of a deleted run", lambda: client.log_param(run_id, "aa", 1))
     say("tag of a deleted run", lambda: client.set_tag(run_id, "aa", 1))
-    say("runs deleted", lambda: [r.info.run_id for r in client.search_runs([number], run_view_type=ViewType.DELETED_ONLY)])
+    say(
+        "runs deleted",
+        lambda: [r.info.run_id for r in client.search_runs([number], run_view_type=ViewType.DELETED_ONLY)],
+    )
     client.restore_run(run_id)
     say("run restored twice", lambda: client.restore_run(run_id))
     say("runs active", lambda: [r.info.run_id for r in client.search_runs([number])])
@@ -209,9 +256,13 @@ def searching():
 
     number = keep("SEARCH", client.create_experiment("search"))
     for i in range(8):
-        run = client.create_run(number, start_time=1_600_000_000_000 + i, tags={"mlflow.user": "me", "mlflow.runName": f"r{i}"})
+        run = client.create_run(
+            number, start_time=1_600_000_000_000 + i, tags={"mlflow.user": "me", "mlflow.runName": f"r{i}"}
+        )
         run_id = keep(f"RUN{i}", run.info.run_id)
-        params = [Param("leaves", str((15, 31, 63)[i % 3])), Param("kind", ("gbdt", "Goss")[i % 2])] + ([Param("only", "x")] if i == 4 else [])
+        params = [Param("leaves", str((15, 31, 63)[i % 3])), Param("kind", ("gbdt", "Goss")[i % 2])] + (
+            [Param("only", "x")] if i == 4 else []
+        )
         metrics = [Metric("auc", 0.5 + (i * 3 % 8) / 20, 1, 0), Metric("val loss", i % 4, 1, 0)] if i != 5 else []
         metrics += [Metric("odd", float("nan") if i % 2 else float(i), 1, 0)] if i < 6 else []
         client.log_batch(run_id, metrics, params, [RunTag("team", "air")] if i % 2 else [])
@@ -251,7 +302,10 @@ def artifacts(run_id):
     client.log_text(run_id, "some text", "texts/one.md")
     client.log_dict(run_id, {"a": [1, 2]}, "dict.json")
     for path in (None, "all", "all/sub", "all/sub/deep", "x", "none", "a.txt", "all/a.txt"):
-        say(f"artifacts of {path}", lambda: [[f.path, f.is_dir, f.file_size] for f in client.list_artifacts(run_id, path)])
+        say(
+            f"artifacts of {path}",
+            lambda: [[f.path, f.is_dir, f.file_size] for f in client.list_artifacts(run_id, path)],
+        )
     for path in ("../x", "a/../../b", "/etc/passwd", "%2e%2e/x", "a%2f..%2f..%2fb", "..%2f", "c:\\x"):
         say(f"artifacts of {path}", lambda: client.list_artifacts(run_id, path))
     got = Path(client.download_artifacts(run_id, "all"))
@@ -276,7 +330,14 @@ def registry(run_id):
     one = say("version", lambda: client.create_model_version("m", source, run_id, tags={"t": "1"}, description="first"))
     say("version again", lambda: client.create_model_version("m", source, run_id).version)
     say("version of no model", lambda: client.create_model_version("none", source, run_id))
-    for odd in ("file:///etc/passwd", "/etc/passwd", "../../x", "mlflow-artifacts:/../../x", "mlflow-artifacts:/0/other/artifacts/x", "mlflow-artifacts:/a/%2e%2e/b"):
+    for odd in (
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "../../x",
+        "mlflow-artifacts:/../../x",
+        "mlflow-artifacts:/0/other/artifacts/x",
+        "mlflow-artifacts:/a/%2e%2e/b",
+    ):
         say(f"version of {odd}", lambda: client.create_model_version("m", odd, run_id))
     say("model got", lambda: client.get_registered_model("m"))
     say("version got", lambda: client.get_model_version("m", "1"))
@@ -302,7 +363,12 @@ def registry(run_id):
     client.set_model_version_tag("m", "1", "k2", "v")
     client.delete_model_version_tag("m", "1", "k2")
     say("staged", lambda: client.transition_model_version_stage("m", "1", "production"))
-    say("staged, the others archived", lambda: client.transition_model_version_stage("m", "2", "Production", archive_existing_versions=True).current_stage)
+    say(
+        "staged, the others archived",
+        lambda: (
+            client.transition_model_version_stage("m", "2", "Production", archive_existing_versions=True).current_stage
+        ),
+    )
     say("staged wrongly", lambda: client.transition_model_version_stage("m", "2", "Nowhere"))
     say("latest", lambda: [[v.version, v.current_stage] for v in client.get_latest_versions("m")])
     say("latest of a stage", lambda: [v.version for v in client.get_latest_versions("m", ["Production"])])
@@ -312,7 +378,16 @@ def registry(run_id):
         say(f"models where {query}", lambda: [m.name for m in client.search_registered_models(query)])
     for order in (["name DESC"], ["name ASC"], ["foo"]):
         say(f"models by {order}", lambda: [m.name for m in client.search_registered_models(order_by=order)])
-    for query in ("", "name = 'm'", "version_number > 1", f"run_id = '{run_id}'", "tags.t = '1'", "name IN ('m', 'x')", f"run_id IN ('{run_id}')", "foo = 1"):
+    for query in (
+        "",
+        "name = 'm'",
+        "version_number > 1",
+        f"run_id = '{run_id}'",
+        "tags.t = '1'",
+        "name IN ('m', 'x')",
+        f"run_id IN ('{run_id}')",
+        "foo = 1",
+    ):
         say(f"versions where {query}", lambda: sorted([v.name, v.version] for v in client.search_model_versions(query)))
     for order in (["version_number ASC"], ["name DESC", "version_number"], ["foo"]):
         say(f"versions by {order}", lambda: [[v.name, v.version] for v in client.search_model_versions(order_by=order)])
@@ -349,13 +424,20 @@ def autologging():
 
     mlflow.lightgbm.autolog(silent=True)
     with mlflow.start_run(run_name="lgb") as run:
-        lgb.train({"objective": "binary", "verbose": -1, "num_threads": 1}, lgb.Dataset(x, y), 5, valid_sets=[lgb.Dataset(x, y)])
+        lgb.train(
+            {"objective": "binary", "verbose": -1, "num_threads": 1},
+            lgb.Dataset(x, y),
+            5,
+            valid_sets=[lgb.Dataset(x, y)],
+        )
     shown("lightgbm", run)
     import xgboost as xgb
 
     mlflow.xgboost.autolog(silent=True)
     with mlflow.start_run(run_name="xgb") as run:
-        xgb.train({"objective": "binary:logistic", "nthread": 1}, xgb.DMatrix(x, y), 5, evals=[(xgb.DMatrix(x, y), "train")])
+        xgb.train(
+            {"objective": "binary:logistic", "nthread": 1}, xgb.DMatrix(x, y), 5, evals=[(xgb.DMatrix(x, y), "train")]
+        )
     shown("xgboost", run)
     return x, y
 
@@ -386,12 +468,22 @@ def models(x, y):
         if NEW:
             mlflow.log_metric("acc", 0.9, model_id=logged.model_id)
     client.set_registered_model_alias("clf", "champion", "1")
-    for uri in ("models:/clf@champion", "models:/clf/1", f"runs:/{run.info.run_id}/clf", *((f"models:/{logged.model_id}", "models:/clf/latest") if NEW else ())):
+    for uri in (
+        "models:/clf@champion",
+        "models:/clf/1",
+        f"runs:/{run.info.run_id}/clf",
+        *((f"models:/{logged.model_id}", "models:/clf/latest") if NEW else ()),
+    ):
         name = re.sub(r"runs:/\w+", "runs:/ID", re.sub(r"m-\w+", "MODEL", uri))
         say(f"predicted by {name}", lambda: [int(v) for v in mlflow.pyfunc.load_model(uri).predict(x[:9])])
         say(f"sklearn of {name}", lambda: type(mlflow.sklearn.load_model(uri)).__name__)
     version = client.get_model_version("clf", "1")
-    said["version of a logged model"] = [version.name, version.version, bool(version.run_id), version.source.split(":")[0]]
+    said["version of a logged model"] = [
+        version.name,
+        version.version,
+        bool(version.run_id),
+        version.source.split(":")[0],
+    ]
     again = mlflow.register_model(f"runs:/{run.info.run_id}/clf", "clf")
     said["registered again"] = [again.name, str(again.version)]
     copied = client.copy_model_version("models:/clf/1", "copy")
@@ -399,19 +491,42 @@ def models(x, y):
     say("predicted by a copy", lambda: [int(v) for v in mlflow.pyfunc.load_model("models:/copy/1").predict(x[:9])])
     if not NEW:
         return
-    say("logged model", lambda: {k: v for k, v in plain(client.get_logged_model(logged.model_id)).items() if k not in ("tags", "name")})
+    say(
+        "logged model",
+        lambda: {k: v for k, v in plain(client.get_logged_model(logged.model_id)).items() if k not in ("tags", "name")},
+    )
     client.set_logged_model_tags(logged.model_id, {"stage": "good", "x": "y"})
     client.delete_logged_model_tag(logged.model_id, "x")
     say("logged model tag deleted twice", lambda: client.delete_logged_model_tag(logged.model_id, "x"))
-    say("logged model tags", lambda: {k: v for k, v in client.get_logged_model(logged.model_id).tags.items() if not k.startswith("mlflow.")})
+    say(
+        "logged model tags",
+        lambda: {k: v for k, v in client.get_logged_model(logged.model_id).tags.items() if not k.startswith("mlflow.")},
+    )
     number = run.info.experiment_id
-    for query in ("", "name = 'clf'", "tags.stage = 'good'", "params.C = '1'", "metrics.acc > 0.5", "metrics.acc > 0.95", "status = 'READY'", "foo = 'x'"):
+    for query in (
+        "",
+        "name = 'clf'",
+        "tags.stage = 'good'",
+        "params.C = '1'",
+        "metrics.acc > 0.5",
+        "metrics.acc > 0.95",
+        "status = 'READY'",
+        "foo = 'x'",
+    ):
         say(f"logged models where {query}", lambda: [m.name for m in client.search_logged_models([number], query)])
-    for order in ([{"field_name": "metrics.acc", "ascending": False}], [{"field_name": "creation_timestamp"}], [{"field_name": "params.C"}]):
-        say(f"logged models by {order}", lambda: [m.name for m in client.search_logged_models([number], order_by=order)])
+    for order in (
+        [{"field_name": "metrics.acc", "ascending": False}],
+        [{"field_name": "creation_timestamp"}],
+        [{"field_name": "params.C"}],
+    ):
+        say(
+            f"logged models by {order}", lambda: [m.name for m in client.search_logged_models([number], order_by=order)]
+        )
     say("outputs of the run", lambda: len(client.get_run(run.info.run_id).outputs.model_outputs))
     say("logged model unknown", lambda: client.get_logged_model("m-" + "0" * 32))
-    made = client.create_logged_model(number, name="by hand", source_run_id=run.info.run_id, params={"a": "1"}, tags={"b": "2"}, model_type="x")
+    made = client.create_logged_model(
+        number, name="by hand", source_run_id=run.info.run_id, params={"a": "1"}, tags={"b": "2"}, model_type="x"
+    )
     say("logged model by hand", lambda: made)
     say("logged model finalized", lambda: client.finalize_logged_model(made.model_id, "READY").status)
     say("logged model failed", lambda: client.finalize_logged_model(made.model_id, "FAILED").status)
@@ -440,8 +555,14 @@ def fluent():
 
         mlflow.log_input(mlflow.data.from_pandas(pd.DataFrame({"a": [1, 2]}), name="frame"), context="eval")
     one = client.get_run(parent.info.run_id)
-    said["fluent params"], said["fluent metrics"], said["fluent tags"] = one.data.params, one.data.metrics, sorted(one.data.tags)
-    said["fluent inputs"] = [[i.dataset.name, i.dataset.source_type, [t.value for t in i.tags]] for i in one.inputs.dataset_inputs]
+    said["fluent params"], said["fluent metrics"], said["fluent tags"] = (
+        one.data.params,
+        one.data.metrics,
+        sorted(one.data.tags),
+    )
+    said["fluent inputs"] = [
+        [i.dataset.name, i.dataset.source_type, [t.value for t in i.tags]] for i in one.inputs.dataset_inputs
+    ]
     said["fluent artifacts"] = sorted(walk(parent.info.run_id))
     said["fluent child"] = client.get_run(child.info.run_id).data.tags["mlflow.parentRunId"] == parent.info.run_id
     try:

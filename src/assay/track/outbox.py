@@ -180,13 +180,24 @@ def _upload(store: Store, events: deque[AnyEvent]) -> None:
     """Give the artifact store what it did not take when it was logged."""
     waiting = pending(store.home.path)
     for event in events:
-        if isinstance(event, ArtifactKept) and waiting.path(event.digest).exists():
-            try:
-                store.artifacts.put_file(waiting.path(event.digest))
-            except (NotFound, Corrupt) as error:
-                log.warning("artifact %r of run %s is lost: %s", event.name, event.run, error.what)
-                continue
-            waiting.path(event.digest).unlink(missing_ok=True)
+        for what, digest in _files(event):
+            path = waiting.path(digest)
+            if path.exists():
+                try:
+                    store.artifacts.put_file(path)
+                except (NotFound, Corrupt) as error:
+                    log.warning("%s of run %s is lost: %s", what, event.run, error.what)
+                    continue
+                path.unlink(missing_ok=True)
+
+
+def _files(event: AnyEvent) -> list[tuple[str, str]]:
+    """What files an event speaks of, with their digests."""
+    if isinstance(event, ArtifactKept):
+        return [(f"artifact {event.name!r}", event.digest)]
+    if isinstance(event, Started):
+        return [(n, digest) for n in ("environment", "code_diff") if (digest := getattr(event, n))]
+    return []
 
 
 @lru_cache(maxsize=4)

@@ -21,6 +21,9 @@ from assay.track.values import artifact_name, is_number, key, plain_params, reas
 Status = Literal["finished", "failed", "killed"]
 #: Longer parameters are kept whole as an artifact; so does MLflow bound them.
 LONGEST_PARAM = 6000
+LONGEST_TAG = 4_000_000
+#: So many of the longest, in their longest bytes, fit into a record of the spool.
+_PARAMS_AT_ONCE = 300
 NOTE = "mlflow.note.content"
 
 
@@ -50,6 +53,8 @@ class Run:
         """
         try:
             known = self._names[name]
+            if isinstance(value, (str, bytes)):  # of which float() makes numbers
+                raise TypeError
             self._say.append(Measured(self.id, known, float(value), int(step), time_ns() // 1000))
         except (KeyError, TypeError, ValueError, OverflowError):
             self.log_metrics({name: value}, step=step)
@@ -79,17 +84,23 @@ class Run:
                 self.log_artifact(where, json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"))
                 short = f"{text[: LONGEST_PARAM - 100]}... ({len(text):,} characters, whole in artifact {where})"
                 kept[name] = (short, short)
-        if kept:
-            self._say.append(ParamsSet(self.id, kept))
+        names = list(kept)
+        for start in range(0, len(names), _PARAMS_AT_ONCE):
+            some = names[start : start + _PARAMS_AT_ONCE]
+            self._say.append(ParamsSet(self.id, {name: kept[name] for name in some}))
 
     def log_param(self, name: str, value: Any) -> None:
         """Keep one parameter."""
         self.log_params({name: value})
 
     def set_tags(self, values: Mapping[str, str]) -> None:
-        """Keep tags; a name given again takes the new value."""
-        if values:
-            self._say.append(TagsSet(self.id, {key("tag", name): storable(str(v)) for name, v in values.items()}))
+        """Keep tags; a name given again takes the new value. Raises `BadInput` for one of over 4,000,000 characters."""
+        kept = {key("tag", name): storable(str(value)) for name, value in values.items()}
+        for name, value in kept.items():
+            if len(value) > LONGEST_TAG:
+                raise BadInput(f"tag {name!r} has {len(value):,} characters", do="Keep it as a file: log_text.")
+        for name, value in kept.items():
+            self._say.append(TagsSet(self.id, {name: value}))
 
     def set_tag(self, name: str, value: str) -> None:
         """Keep one tag."""
