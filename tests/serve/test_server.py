@@ -14,8 +14,8 @@ from running import ROW, Server, ask, run_assay, serving
 from assay import store
 from assay.blessing import rollback
 from assay.errors import BadInput
-from assay.predictions import read_rows
 from assay.listen import listen
+from assay.predictions import read_rows
 from assay.store import Home
 from assay.track import find_version, set_alias
 

@@ -10,7 +10,6 @@ import os
 import re
 import sys
 import tempfile
-import time
 import warnings
 from pathlib import Path
 
@@ -56,8 +55,7 @@ def text(value: str) -> str:
         value = value.replace(known, name)
     value = re.sub(r"m-[0-9a-f]{32}", "MODEL", value)
     value = re.sub(r"\b[0-9a-f]{32}\b", "ID", value)
-    value = re.sub(r"http://[\w.:]+", "SERVER", value)
-    return value
+    return re.sub(r"http://[\w.:]+", "SERVER", value)
 
 
 def no_times(value):
@@ -327,7 +325,7 @@ def registry(run_id):
         say(f"model {name!r}", lambda: client.create_registered_model(name))
     say("model unknown", lambda: client.get_registered_model("none"))
     source = client.get_run(run_id).info.artifact_uri + "/all"
-    one = say("version", lambda: client.create_model_version("m", source, run_id, tags={"t": "1"}, description="first"))
+    say("version", lambda: client.create_model_version("m", source, run_id, tags={"t": "1"}, description="first"))
     say("version again", lambda: client.create_model_version("m", source, run_id).version)
     say("version of no model", lambda: client.create_model_version("none", source, run_id))
     for odd in (

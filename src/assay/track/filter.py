@@ -16,17 +16,14 @@ from assay.errors import BadInput, near_miss
 
 Kind = Literal["attribute", "metric", "param", "tag", "dataset"]
 Value = str | float | tuple[str, ...] | None
-KINDS: Mapping[str, Kind] = {
-    word: kind
-    for kind, words in {
-        "attribute": ("attribute", "attributes", "attr", "run"),
-        "metric": ("metric", "metrics"),
-        "param": ("param", "params", "parameter", "parameters"),
-        "tag": ("tag", "tags"),
-        "dataset": ("dataset", "datasets"),
-    }.items()
-    for word in words
+_WORDS: Mapping[Kind, tuple[str, ...]] = {
+    "attribute": ("attribute", "attributes", "attr", "run"),
+    "metric": ("metric", "metrics"),
+    "param": ("param", "params", "parameter", "parameters"),
+    "tag": ("tag", "tags"),
+    "dataset": ("dataset", "datasets"),
 }
+KINDS: Mapping[str, Kind] = {word: kind for kind, words in _WORDS.items() for word in words}
 ORDERED = frozenset({"<", "<=", ">", ">="})
 EQUAL = frozenset({"=", "!="})
 TEXTS = frozenset({"LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"})

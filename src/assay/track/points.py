@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, case, select, text, tuple_
+from sqlalchemy import Connection, bindparam, case, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from assay.store import Store
@@ -105,7 +105,7 @@ def history(store: Store, run_id: str, name: str, *, offset: int = 0, limit: int
         return list(_points(connection, _history(run_id, name).offset(offset).limit(limit)))
 
 
-def _history(run_id: str, name: str) -> Select[Any]:
+def _history(run_id: str, name: str) -> Any:
     p, s = metric_points.c, metric_series.c
     return (
         select(s.name, p.value, p.is_nan, p.step, p.at_us)
@@ -115,8 +115,9 @@ def _history(run_id: str, name: str) -> Select[Any]:
     )
 
 
-def _points(connection: Connection, asked: Select[Any]) -> Iterable[Point]:
-    for name, value, is_nan, step, at_us in connection.execute(asked):
+def _points(connection: Connection, asked: Any) -> Iterable[Point]:
+    rows: Any = connection.execute(asked)
+    for name, value, is_nan, step, at_us in rows:
         yield Point(name, _value(value, is_nan), step, at_us)
 
 

@@ -153,7 +153,8 @@ def _shown(row: Any, kept: dict[str, dict[str, str]], measured: list[dict[str, A
 
 def _kept(connection: Connection, table: Any, ids: Sequence[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    for model_id, name, value in connection.execute(select(table).where(table.c.model_id.in_(ids))):
+    rows: Any = connection.execute(select(table).where(table.c.model_id.in_(ids)))
+    for model_id, name, value in rows:
         found.setdefault(model_id, {})[name] = value
     return found
 

@@ -479,7 +479,8 @@ def _tags(connection: Connection, table: Any, names: Sequence[str] | None) -> di
     if names is not None:
         asked = asked.where(table.c.model.in_(names))
     found: dict[tuple[Any, ...], dict[str, str]] = {}
-    for *key, name, value in connection.execute(asked):
+    rows: Any = connection.execute(asked)
+    for *key, name, value in rows:
         found.setdefault(tuple(key), {})[name] = value
     return found
 

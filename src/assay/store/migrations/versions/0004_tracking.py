@@ -77,8 +77,8 @@ def _carry_params(connection: sa.Connection) -> None:
 
 def _carry_metrics(connection: sa.Connection) -> None:
     names = ("run_id", "name", "step", "value")
-    columns = [*map(sa.column, names), sa.column("at", MOMENT)]
-    old = connection.execute(sa.select(*columns).select_from(sa.table("old_metrics")).order_by(sa.text("id")))
+    columns: list[Any] = [*map(sa.column, names), sa.column("at", MOMENT)]
+    old: Any = connection.execute(sa.select(*columns).select_from(sa.table("old_metrics")).order_by(sa.text("id")))
     points: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
     for run_id, name, step, value, at in old:
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
