@@ -19,7 +19,7 @@ from assay.errors import Unavailable
 from assay.store import Store
 from assay.store.database import Database
 from assay.track import RunRow, find_runs, get_run
-from assay.track.outbox import pending
+from assay.track.outbox import outbox, pending
 from assay.track.points import history
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -329,13 +329,17 @@ def test_on_a_full_disk_training_goes_on_and_what_is_dropped_is_said(
             assay.log_params({"during": 1})
             with pytest.raises(Unavailable, match="No space left on device\nFree some disk space"):
                 assay.log_artifact("a.bin", bytes(100_000))
-            with assay.start_run(name="begun on a full disk", system_metrics=False):
-                assay.log_metric("a", 1)
-            ballast.unlink()
-            time.sleep(1.1)  # the spool looks again each second
+            with assay.start_run(system_metrics=False) as inner:
+                assay.log_metric("during", 1)
+                assert outbox(opened)._late  # not even its beginning could be kept
+                ballast.unlink()
+                time.sleep(1.1)  # the spool looks again each second
+                assay.log_metric("after", 1)
             assay.log_metric("after", 1)
         assert "dropped so far" in caplog.text
         found = get_run(opened, run.id)
         assert (found.status, found.metrics["before"], found.metrics["after"]) == ("finished", 1, 1)
+        begun_meanwhile = get_run(opened, inner.id)
+        assert (begun_meanwhile.parent_id, begun_meanwhile.metrics["after"]) == (run.id, 1)
         opened.database.dispose()
     assert not [path for path in pending(small_disk / ".assay").folder.rglob("*") if path.is_file()]

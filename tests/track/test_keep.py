@@ -23,6 +23,7 @@ from assay.store.schema import datasets, run_artifacts, run_datasets
 from assay.times import now
 from assay.track import Run, find_runs, get_run, search
 from assay.track.events import Ended, Measured
+from assay.track.experiments import change, experiment_id
 from assay.track.outbox import deliver, outbox
 from assay.track.points import history
 from assay.track.provenance import data_identity
@@ -279,6 +280,30 @@ def test_segments_in_the_wrong_order_lose_nothing(home: Path, monkeypatch: pytes
     assert get_run(opened, inner.id).metrics == {"m": 1}
     assert not first.exists()
     opened.database.dispose()
+
+
+def test_a_run_that_can_not_be_kept_does_not_hold_up_the_others(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = home.parent / "blocked"
+    blocked.write_text("")
+    monkeypatch.setenv("ASSAY_DATABASE", f"sqlite:///{blocked}/assay.db")
+    opened = Store(store.find_home(home))
+    with store.use(opened.home) as writing:
+        with assay.start_run("deleted meanwhile", system_metrics=False):
+            assay.log_metric("m", 1)
+        with assay.start_run("there", system_metrics=False) as run:
+            assay.log_metric("m", 2)
+    blocked.unlink()
+    with opened.database.begin() as connection:
+        change(connection, experiment_id(connection, "deleted meanwhile"), {"deleted_at": now()})
+    (found,) = find_runs(opened)
+    assert (found.id, found.status, found.metrics) == (run.id, "finished", {"m": 2})
+    assert "left out Started of run deleted-meanwhile" in caplog.text
+    assert "experiment 'deleted meanwhile' was deleted" in caplog.text
+    assert outbox(writing).flush()
+    opened.database.dispose()
+    writing.database.dispose()
 
 
 def test_what_is_said_of_an_unknown_run_is_left_out_with_a_warning(

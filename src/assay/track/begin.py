@@ -57,7 +57,7 @@ def begin_run(
     try:
         _start(store, event)
     except Unavailable:
-        outbox(store).append(event)
+        outbox(store).begin(event)
     return run
 
 

@@ -38,6 +38,8 @@ class Outbox:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._refusal = ""
+        #: How runs began that the disk had no room for.
+        self._late: list[Started] = []
         self.append = self._first
 
     def _first(self, event: AnyEvent) -> bool:
@@ -48,6 +50,19 @@ class Outbox:
 
     def _append(self, event: AnyEvent) -> bool:
         return self._spool.append(encode(event))
+
+    def begin(self, event: Started) -> None:
+        """Keep how a run began; when the disk has no room for it, then before the first event for which it has."""
+        if not self.append(event):
+            self._late.append(event)
+            self.append = self._append_late
+
+    def _append_late(self, event: AnyEvent) -> bool:
+        kept = self._spool.append(*map(encode, [*self._late, event]))
+        if kept:
+            self._late.clear()
+            self.append = self._append
+        return kept
 
     def flush(self, *, wait_s: float = WAIT_S) -> bool:
         """Bring everything said so far into the database; False, with a warning, when it does not take it now."""
