@@ -1,7 +1,9 @@
 """The run at hand: functions that act on it, and where it begins and ends."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -37,9 +39,9 @@ def test_what_is_logged_in_a_block_is_found_afterwards(opened: Store) -> None:
 
 
 @pytest.mark.parametrize("call", [lambda: assay.log_metric("a", 1), active_run, lambda: assay.log_model("m", None)])
-def test_without_a_run_it_is_said_what_to_do(opened: Store, call: object) -> None:
+def test_without_a_run_it_is_said_what_to_do(opened: Store, call: Callable[[], object]) -> None:
     with pytest.raises(BadInput, match=r"no run is active in this thread\nLog inside of `with assay.start_run"):
-        call()  # pyright: ignore[reportCallIssue]
+        call()
 
 
 def test_a_run_begun_inside_of_another_is_its_child_and_the_outer_one_is_active_again(opened: Store) -> None:
@@ -56,10 +58,8 @@ def test_a_run_begun_inside_of_another_is_its_child_and_the_outer_one_is_active_
     assert (found[outer.id].metrics, found[innermost.id].metrics) == ({"depth": 1}, {"depth": 3})
 
 
-def test_a_run_of_another_store_is_no_parent(opened: Store, tmp_path: object) -> None:
-    from pathlib import Path
-
-    with assay.start_run(), store.use(store.find_home(Path(str(tmp_path)) / "other")) as other:
+def test_a_run_of_another_store_is_no_parent(opened: Store, tmp_path: Path) -> None:
+    with assay.start_run(), store.use(store.find_home(tmp_path / "other")) as other:
         with assay.start_run() as run:
             assay.log_metric("a", 1)
         assert get_run(other, run.id).parent_id is None
@@ -146,11 +146,18 @@ def test_how_a_block_ends_is_how_the_run_ends(opened: Store) -> None:
     }
 
 
-def test_a_script_that_ends_without_finish_finishes_its_runs(opened: Store, program: object) -> None:
-    program("assay.start_run(name='good'); assay.log_metric('a', 1)")  # pyright: ignore[reportCallIssue]
-    program("assay.start_run(name='bad'); 1 / 0", ok=False)  # pyright: ignore[reportCallIssue]
+def test_a_script_that_ends_without_finish_finishes_its_runs(opened: Store, program: Callable[..., object]) -> None:
+    program("assay.start_run(name='good'); assay.log_metric('a', 1)")
+    program("assay.start_run(name='bad'); 1 / 0", ok=False)
+    program("assay.start_run(name='stopped'); raise KeyboardInterrupt", ok=False)
+    program("import sys; assay.start_run(name='left'); sys.exit(0)")
     found = {row.name: (row.status, row.error) for row in find_runs(opened)}
-    assert found == {"good": ("finished", None), "bad": ("failed", "ZeroDivisionError: division by zero")}
+    assert found == {
+        "good": ("finished", None),
+        "bad": ("failed", "ZeroDivisionError: division by zero"),
+        "stopped": ("killed", "KeyboardInterrupt"),
+        "left": ("finished", None),
+    }
 
 
 def test_what_can_not_be_kept_of_a_start_leaves_a_failed_run(opened: Store) -> None:

@@ -16,7 +16,6 @@ from assay.track.begin import begin_run
 from assay.track.experiments import DEFAULT
 from assay.track.runs import Run, innermost
 from assay.track.system import watch
-from assay.track.values import reason
 
 
 def start_run(
@@ -39,7 +38,7 @@ def start_run(
         run.log_params(params or {})
         run.set_tags(tags or {})
     except BadInput as error:
-        run.finish("failed", error=reason(error))
+        run.finish_as(error)
         raise
     if system_metrics:
         run.closing.append(watch(run))
@@ -143,7 +142,7 @@ def _finish_all() -> None:
     """End what a script left open, as failed when it ended by an error that nobody caught."""
     error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     for run in reversed(list(_unfinished.values())):
-        run.finish("failed" if error else "finished", error=reason(error) if error else None)
+        run.finish_as(error)
 
 
 atexit.register(_finish_all)

@@ -170,6 +170,13 @@ class Run:
             innermost()
         self.flush()
 
+    def finish_as(self, error: BaseException | None) -> None:
+        """Close the run as what ended it says: an error, Ctrl-C, or nothing; `sys.exit(0)` is no error."""
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            self.finish()
+        else:
+            self.finish("killed" if isinstance(error, KeyboardInterrupt) else "failed", error=reason(error))
+
     def flush(self) -> bool:
         """Bring what was logged into the database now; False, and later, when it does not answer."""
         return self._say.flush()
@@ -190,12 +197,8 @@ class Run:
         return self.activate()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if isinstance(error, SystemExit) and not error.code:
-            error = None
-        if error is not None:
-            self.finish("killed" if isinstance(error, KeyboardInterrupt) else "failed", error=reason(error))
-        elif not self.ended:
-            self.finish()
+        if not self.ended:
+            self.finish_as(error)
 
 
 active: ContextVar[Run | None] = ContextVar("run", default=None)
