@@ -2,6 +2,7 @@
 
 from assay.model.bundle import Bundle, open_bundle
 from assay.model.features import Matrix, hour, month, weekday
+from assay.model.logged import load_model, log_model
 from assay.model.model import Model
 from assay.model.rows import read
 from assay.model.split import Split, split
@@ -14,6 +15,8 @@ __all__ = [
     "Model",
     "Split",
     "hour",
+    "load_model",
+    "log_model",
     "month",
     "open_bundle",
     "read",

@@ -1,10 +1,12 @@
 """Connects to the metadata database and brings its schema up to date. Queries live with the part that asks them."""
 
+import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -41,6 +43,7 @@ class Database:
         except AssayError:
             self.dispose()
             raise
+        _open.add(self)
 
     @contextmanager
     def begin(self) -> Generator[Connection]:
@@ -80,6 +83,18 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+_open: WeakSet[Database] = WeakSet()
+
+
+def _begin_in_child() -> None:
+    """Leave the connections to the parent of a fork: two processes on one would mix up their answers."""
+    for database in list(_open):
+        database.engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def upsert(

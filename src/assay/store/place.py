@@ -15,11 +15,13 @@ class Store:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        #: Of this store for good: what is on its way there must not end elsewhere when `ASSAY_DATABASE` is changed.
+        self.database_url = home.database_url
 
     @cached_property
     def database(self) -> Database:
         """Runs, versions, journal, ledger."""
-        return Database(self.home.database_url)
+        return Database(self.database_url)
 
     @cached_property
     def artifacts(self) -> Artifacts:

@@ -1,7 +1,26 @@
 """Runs with their parameters, metrics and artifacts, and the versions of models."""
 
+from assay.track.active import (
+    active_run,
+    log_artifact,
+    log_dataset,
+    log_dict,
+    log_figure,
+    log_folder,
+    log_metric,
+    log_metrics,
+    log_param,
+    log_params,
+    log_table,
+    log_text,
+    note,
+    set_tag,
+    set_tags,
+    start_run,
+)
+from assay.track.begin import begin_run
 from assay.track.find import Page, RunRow, find_runs, get_run, last_metrics, search
-from assay.track.runs import Run, begin_run
+from assay.track.runs import Run
 from assay.track.versions import ModelVersion, alias, champion, find_version, register, set_alias, versions
 
 __all__ = [
@@ -9,6 +28,7 @@ __all__ = [
     "Page",
     "Run",
     "RunRow",
+    "active_run",
     "alias",
     "begin_run",
     "champion",
@@ -16,8 +36,23 @@ __all__ = [
     "find_version",
     "get_run",
     "last_metrics",
+    "log_artifact",
+    "log_dataset",
+    "log_dict",
+    "log_figure",
+    "log_folder",
+    "log_metric",
+    "log_metrics",
+    "log_param",
+    "log_params",
+    "log_table",
+    "log_text",
+    "note",
     "register",
     "search",
     "set_alias",
+    "set_tag",
+    "set_tags",
+    "start_run",
     "versions",
 ]

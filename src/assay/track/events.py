@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, case, null, select, update
 
 from assay.errors import first_few
 from assay.store.database import upsert
 from assay.store.schema import params, run_artifacts, runs, tags
+from assay.track.datasets import use_dataset
 from assay.track.experiments import experiment_id
 from assay.track.points import Point, add_points
 
@@ -80,6 +81,18 @@ class DataSeen(Event, array_like=True, frozen=True, tag=True):
     identity: dict[str, Any]
 
 
+class DatasetUsed(Event, array_like=True, frozen=True, tag=True, kw_only=True):
+    """The run used a dataset: `datasets.describe`, and what for."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str
+    profile: str
+    context: str
+
+
 class Ended(Event, array_like=True, frozen=True, tag=True):
     """The run ended."""
 
@@ -88,7 +101,7 @@ class Ended(Event, array_like=True, frozen=True, tag=True):
     error: str | None
 
 
-AnyEvent = Started | Measured | ParamsSet | TagsSet | ArtifactKept | DataSeen | Ended
+AnyEvent = Started | Measured | ParamsSet | TagsSet | ArtifactKept | DataSeen | DatasetUsed | Ended
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(AnyEvent).decode
 
@@ -96,14 +109,14 @@ decode = msgspec.msgpack.Decoder(AnyEvent).decode
 def apply(connection: Connection, events: Iterable[AnyEvent]) -> None:
     """Bring events into the database, in their order. Those of runs that nobody knows are left out, with a warning."""
     given = list(events)
-    unknown = {event.run for event in given} - _known(connection, {event.run for event in given})
+    there = known(connection, runs, named(given))
     left_out: dict[str, int] = {}
     points: dict[str, list[Point]] = {}
     for event in given:
         if isinstance(event, Started):
-            start(connection, event)
-            unknown.discard(event.run)
-        elif event.run in unknown:
+            start(connection, event if event.parent in there else _orphaned(event))
+            there.add(event.run)
+        elif event.run not in there:
             left_out[event.run] = left_out.get(event.run, 0) + 1
         elif isinstance(event, Measured):
             points.setdefault(event.run, []).append(Point(event.name, event.value, event.step, event.at_us))
@@ -112,18 +125,39 @@ def apply(connection: Connection, events: Iterable[AnyEvent]) -> None:
     for run_id, measured in points.items():
         add_points(connection, run_id, measured)
     if left_out:
-        log.warning("left out events of runs that are gone: %s", ", ".join(first_few(sorted(left_out), len(left_out))))
+        said = [f"{number:,} of {run_id}" for run_id, number in sorted(left_out.items())]
+        log.warning("left out events of runs that nobody knows: %s", ", ".join(first_few(said, len(said))))
+
+
+def named(events: Iterable[AnyEvent]) -> set[str]:
+    """The runs that events are of, and those said to be above them."""
+    found = set[str]()
+    for event in events:
+        found.add(event.run)
+        if isinstance(event, Started) and event.parent:
+            found.add(event.parent)
+    return found
+
+
+def _orphaned(event: Started) -> Started:
+    if event.parent:
+        log.warning("run %s is kept without its parent %s, which nobody knows", event.run, event.parent)
+    return msgspec.structs.replace(event, parent=None)
 
 
 def start(connection: Connection, event: Started) -> None:
-    """Make the run, or mark the one of that id as running again."""
+    """Make the run, or mark the one of that id as running again; the same event again changes nothing."""
     row = {name: getattr(event, name) for name in _COLUMNS}
     row |= {"id": event.run, "parent_id": event.parent, "started_at": event.at, "status": "running"}
     row["experiment_id"] = experiment_id(connection, event.experiment)
-    upsert(connection, runs, [row], change={"status": "running", "ended_at": None, "error": None})
+    again = runs.c.started_at == event.at
+    change = {"status": case((again, runs.c.status), else_="running")}
+    change |= {name: case((again, runs.c[name]), else_=null()) for name in ("ended_at", "error")}
+    upsert(connection, runs, [row], change=change)
 
 
 _COLUMNS = ("name", "kind", "asof", "user", "code_version", "code_diff", "environment", "command")
+_FACTS = ("name", "digest", "source_type", "source", "schema", "profile")
 
 
 def _apply_one(connection: Connection, event: AnyEvent) -> None:
@@ -137,6 +171,9 @@ def _apply_one(connection: Connection, event: AnyEvent) -> None:
             upsert(connection, run_artifacts, [{"run_id": run, "name": name, "digest": digest, "size_bytes": size}])
         case DataSeen(run, identity):
             _change(connection, run, data_identity=identity)
+        case DatasetUsed(run=run, context=context):
+            facts = {name: getattr(event, name) for name in _FACTS}
+            use_dataset(connection, run, facts, context)
         case Ended(run, status, at, error):
             _change(connection, run, status=status, ended_at=at, error=error)
         case _:
@@ -145,10 +182,6 @@ def _apply_one(connection: Connection, event: AnyEvent) -> None:
 
 def _change(connection: Connection, run_id: str, **values: Any) -> None:
     connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
-
-
-def _known(connection: Connection, ids: set[str]) -> set[str]:
-    return known(connection, runs, ids)
 
 
 def known(connection: Connection, table: Table, ids: set[str]) -> set[str]:

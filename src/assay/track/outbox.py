@@ -12,12 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
 
-from assay.errors import AssayError, Corrupt, NotFound, Unavailable
+from assay.errors import AssayError, BadInput, Corrupt, NotFound, Unavailable
 from assay.store import Artifacts, Store
 from assay.store.drain import Drained, drain, segments
-from assay.store.segment import Segment
+from assay.store.schema import runs
+from assay.store.segment import Segment, read
 from assay.store.spool import Spool
-from assay.track.events import META, AnyEvent, ArtifactKept, apply, decode, encode
+from assay.track.events import META, AnyEvent, ArtifactKept, Started, apply, decode, encode, known, named
 
 log = logging.getLogger(__name__)
 TOPIC = "track"
@@ -37,6 +38,8 @@ class Outbox:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._refusal = ""
+        #: How runs began that the disk had no room for.
+        self._late: list[Started] = []
         self.append = self._first
 
     def _first(self, event: AnyEvent) -> bool:
@@ -47,6 +50,19 @@ class Outbox:
 
     def _append(self, event: AnyEvent) -> bool:
         return self._spool.append(encode(event))
+
+    def begin(self, event: Started) -> None:
+        """Keep how a run began; when the disk has no room for it, then before the first event for which it has."""
+        if not self.append(event):
+            self._late.append(event)
+            self.append = self._append_late
+
+    def _append_late(self, event: AnyEvent) -> bool:
+        kept = self._spool.append(*map(encode, [*self._late, event]))
+        if kept:
+            self._late.clear()
+            self.append = self._append
+        return kept
 
     def flush(self, *, wait_s: float = WAIT_S) -> bool:
         """Bring everything said so far into the database; False, with a warning, when it does not take it now."""
@@ -121,25 +137,82 @@ def deliver_if_possible(store: Store) -> None:
         log.info("events of runs stay in the spool: %s", error.what)
 
 
+def begun(store: Store, run_ids: set[str]) -> list[Started]:
+    """How runs began as far as the spool knows, those above them first.
+
+    Segments come in no sure order: a clock may go backwards, and the child of a fork may end before its parent's
+    segment does.
+    """
+    found: dict[str, Started] = {}
+    for path in segments(store.home.spool, TOPIC):
+        try:
+            records = read(path).records
+        except (FileNotFoundError, Corrupt):  # drained meanwhile; or for the drainer to report
+            continue
+        starts = (decode(record) for record in records if b"Started" in record[:12])
+        found |= {event.run: event for event in starts if isinstance(event, Started)}
+    ordered: list[Started] = []
+    for run_id in sorted(run_ids):
+        line: list[Started] = []
+        event = found.pop(run_id, None)
+        while event:
+            line.append(event)
+            event = found.pop(event.parent or "", None)
+        ordered += reversed(line)
+    return ordered
+
+
 def _apply(store: Store, segment: Segment) -> None:
     events = deque(map(decode, segment.records))
     _upload(store, events)
+    events.extendleft(reversed(_earlier(store, events)))
     while events:
+        _apply_some(store, [events.popleft() for _ in range(min(_AT_ONCE, len(events)))])
+
+
+def _earlier(store: Store, events: deque[AnyEvent]) -> list[Started]:
+    """How those runs began that only another segment knows."""
+    asked = named(events) - {event.run for event in events if isinstance(event, Started)}
+    with store.database.read() as connection:
+        missing = asked - known(connection, runs, asked)
+    return begun(store, missing) if missing else []
+
+
+def _apply_some(store: Store, events: list[AnyEvent]) -> None:
+    """Bring events in; one that the database can't keep is left out, with a warning, and does not hold up the others."""
+    try:
         with store.database.begin() as connection:
-            apply(connection, [events.popleft() for _ in range(min(_AT_ONCE, len(events)))])
+            apply(connection, events)
+    except BadInput as error:
+        if len(events) == 1:
+            log.warning("left out %s of run %s: %s", type(events[0]).__name__, events[0].run, error)
+            return
+        _apply_some(store, events[: len(events) // 2])
+        _apply_some(store, events[len(events) // 2 :])
 
 
 def _upload(store: Store, events: deque[AnyEvent]) -> None:
     """Give the artifact store what it did not take when it was logged."""
     waiting = pending(store.home.path)
     for event in events:
-        if isinstance(event, ArtifactKept) and waiting.path(event.digest).exists():
-            try:
-                store.artifacts.put_file(waiting.path(event.digest))
-            except (NotFound, Corrupt) as error:
-                log.warning("artifact %r of run %s is lost: %s", event.name, event.run, error.what)
-                continue
-            waiting.path(event.digest).unlink(missing_ok=True)
+        for what, digest in _files(event):
+            path = waiting.path(digest)
+            if path.exists():
+                try:
+                    store.artifacts.put_file(path)
+                except (NotFound, Corrupt) as error:
+                    log.warning("%s of run %s is lost: %s", what, event.run, error.what)
+                    continue
+                path.unlink(missing_ok=True)
+
+
+def _files(event: AnyEvent) -> list[tuple[str, str]]:
+    """What files an event speaks of, with their digests."""
+    if isinstance(event, ArtifactKept):
+        return [(f"artifact {event.name!r}", event.digest)]
+    if isinstance(event, Started):
+        return [(n, digest) for n in ("environment", "code_diff") if (digest := getattr(event, n))]
+    return []
 
 
 @lru_cache(maxsize=4)
@@ -148,12 +221,32 @@ def pending(home: Path) -> Artifacts:
     return Artifacts(home / "pending")
 
 
+def keep_file(store: Store, content: bytes | Path) -> tuple[str, int]:
+    """Keep a file; its digest and size. One that the artifact store does not take is handed on once it is back.
+
+    Raises `Unavailable` when this disk is full too, `NotFound` for a path that can't be read.
+    """
+    try:
+        return _into(store.artifacts, content)
+    except Unavailable:
+        return _into(pending(store.home.path), content)
+
+
+def _into(artifacts: Artifacts, content: bytes | Path) -> tuple[str, int]:
+    if isinstance(content, bytes):
+        return artifacts.put(content), len(content)
+    stored = artifacts.put_file(content)
+    return stored.digest, stored.size
+
+
 def _close() -> None:
     for one in list(_outboxes.values()):
         one.close()
 
 
 def _begin_in_child() -> None:
+    global _lock  # noqa: PLW0603 another thread may have held it
+    _lock = threading.Lock()
     for one in _outboxes.values():
         one.begin_in_child()
 

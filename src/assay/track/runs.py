@@ -1,43 +1,29 @@
 """A run: what was tried, with what, and what came of it."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from contextvars import ContextVar
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
 from typing import Any, Literal, Self
-from uuid import uuid4
-
-import numpy as np
-from sqlalchemy import select
 
 from assay import context
-from assay.errors import BadInput, NotFound, Unavailable, first_few
+from assay.errors import BadInput, NotFound, first_few
 from assay.store import Store
-from assay.store.schema import runs
 from assay.times import now
-from assay.track.events import (
-    ArtifactKept,
-    DataSeen,
-    Ended,
-    Measured,
-    ParamsSet,
-    Started,
-    TagsSet,
-    start,
-)
-from assay.track.experiments import check_name
-from assay.track.outbox import outbox, pending
-from assay.track.provenance import code_diff, code_version, environment, user
+from assay.track import keep
+from assay.track.datasets import describe
+from assay.track.events import ArtifactKept, DataSeen, DatasetUsed, Ended, Measured, ParamsSet, TagsSet
+from assay.track.outbox import keep_file, outbox
+from assay.track.values import artifact_name, is_number, key, plain_params, reason, storable, whole_step
 
-Kind = Literal["pipeline", "training", "tracked"]
 Status = Literal["finished", "failed", "killed"]
 #: Longer parameters are kept whole as an artifact; so does MLflow bound them.
 LONGEST_PARAM = 6000
-LONGEST_NAME = 250
-LONGEST_ARTIFACT_NAME = 500
+LONGEST_TAG = 4_000_000
+#: So many of the longest, in their longest bytes, fit into a record of the spool.
+_PARAMS_AT_ONCE = 300
 NOTE = "mlflow.note.content"
 
 
@@ -45,7 +31,8 @@ class Run:
     """One run that is being written; a `with` block finishes it, as failed with the reason when the block raises.
 
     What is logged is kept in a file of this machine at once, and in the database within a second or two: a killed
-    process loses nothing, and a database that is away neither fails nor slows the run.
+    process loses nothing, and a database that is away neither fails nor slows the run. When the disk is full too,
+    what is logged is dropped, counted and warned of; only files raise `Unavailable` then.
     """
 
     def __init__(self, store: Store, run_id: str) -> None:
@@ -53,7 +40,9 @@ class Run:
         self.id = run_id
         self._say = outbox(store)
         self._names: dict[str, str] = {}
-        self._entered: Any = None
+        #: What was active when this run became so.
+        self._outer: tuple[Run | None, str | None] | None = None
+        self.ended = False
         #: Called when the run ends.
         self.closing: list[Callable[[], None]] = []
 
@@ -64,19 +53,21 @@ class Run:
         """
         try:
             known = self._names[name]
+            if isinstance(value, (str, bytes)):  # of which float() makes numbers
+                raise TypeError
             self._say.append(Measured(self.id, known, float(value), int(step), time_ns() // 1000))
         except (KeyError, TypeError, ValueError, OverflowError):
             self.log_metrics({name: value}, step=step)
 
     def log_metrics(self, values: Mapping[str, float], *, step: int = 0) -> None:
         """Append one point to each metric named, or to none of them: raises `BadInput` for a value that is no number."""
-        odd = [f"{name} = {value!r}"[:200] for name, value in values.items() if not _is_number(value)]
+        odd = [f"{name} = {value!r}"[:200] for name, value in values.items() if not is_number(value)]
         if odd:
             shown = first_few(odd, len(odd))
             raise BadInput(f"metrics of run {self.id} must be numbers", *shown, do="Leave it out, or log it as a tag.")
         for name in values:
-            self._names[name] = _name("metric", name)
-        at_us, number = time_ns() // 1000, _step(step)
+            self._names[name] = key("metric", name)
+        at_us, number = time_ns() // 1000, whole_step(step)
         for name, value in values.items():
             self._say.append(Measured(self.id, name, float(value), number, at_us))
 
@@ -86,24 +77,30 @@ class Run:
         Raises `BadInput` for a value that is not JSON.
         """
         plain = plain_params(values)
-        kept = {_name("parameter", name): (value, str(value)) for name, value in plain.items()}
+        kept = {key("parameter", name): (value, storable(str(value))) for name, value in plain.items()}
         for name, (value, text) in kept.items():
             if len(text) > LONGEST_PARAM:
                 where = f"long-params/{name}.json"
                 self.log_artifact(where, json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"))
                 short = f"{text[: LONGEST_PARAM - 100]}... ({len(text):,} characters, whole in artifact {where})"
                 kept[name] = (short, short)
-        if kept:
-            self._say.append(ParamsSet(self.id, kept))
+        names = list(kept)
+        for start in range(0, len(names), _PARAMS_AT_ONCE):
+            some = names[start : start + _PARAMS_AT_ONCE]
+            self._say.append(ParamsSet(self.id, {name: kept[name] for name in some}))
 
     def log_param(self, name: str, value: Any) -> None:
         """Keep one parameter."""
         self.log_params({name: value})
 
     def set_tags(self, values: Mapping[str, str]) -> None:
-        """Keep tags; a name given again takes the new value."""
-        if values:
-            self._say.append(TagsSet(self.id, {_name("tag", name): storable(str(v)) for name, v in values.items()}))
+        """Keep tags; a name given again takes the new value. Raises `BadInput` for one of over 4,000,000 characters."""
+        kept = {key("tag", name): storable(str(value)) for name, value in values.items()}
+        for name, value in kept.items():
+            if len(value) > LONGEST_TAG:
+                raise BadInput(f"tag {name!r} has {len(value):,} characters", do="Keep it as a file: log_text.")
+        for name, value in kept.items():
+            self._say.append(TagsSet(self.id, {name: value}))
 
     def set_tag(self, name: str, value: str) -> None:
         """Keep one tag."""
@@ -118,15 +115,46 @@ class Run:
 
         Raises `NotFound` for a path that can't be read, `BadInput` for a name that is no relative path.
         """
-        artifact_name(name)
+        name = artifact_name(name)
+        if isinstance(content, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise BadInput(f"the text given as {name!r} is no file", do="Give a Path, bytes, or use log_text.")
         if isinstance(content, Path) and not content.is_file():
             raise NotFound(f"can't read {content} to keep it as {name!r}: there is no such file")
-        try:
-            stored = _keep(self.store.artifacts, content)
-        except Unavailable:
-            stored = _keep(pending(self.store.home.path), content)  # handed on once the store is back
-        self._say.append(ArtifactKept(self.id, name, *stored))
-        return stored[0]
+        digest, size = keep_file(self.store, content)
+        self._say.append(ArtifactKept(self.id, name, digest, size))
+        return digest
+
+    def log_folder(self, path: str | Path, name: str = "") -> int:
+        """Keep every file of a folder, and of those in it, under `name`; returns how many.
+
+        Raises `NotFound` when there is no such folder, `BadInput` for a file that can't be named; then none is kept.
+        """
+        files = keep.files_of(Path(path), name)
+        for called, file in files.items():
+            self.log_artifact(called, file)
+        return len(files)
+
+    def log_text(self, name: str, text: str) -> str:
+        """Keep a text as a file in UTF-8; returns its digest."""
+        return self.log_artifact(name, text.encode("utf-8", "backslashreplace"))
+
+    def log_dict(self, name: str, value: Any) -> str:
+        """Keep what JSON can hold as a file `name`.json. Raises `BadInput`, saying what JSON can't hold."""
+        return self.log_artifact(name, keep.as_json(name, value))
+
+    def log_table(self, name: str, frame: Any) -> str:
+        """Keep a frame of pyarrow, pandas or polars, or a dict of columns, as a file `name`.parquet."""
+        return self.log_artifact(name, keep.as_parquet(name, frame))
+
+    def log_figure(self, name: str, figure: Any) -> str:
+        """Keep a figure of matplotlib, plotly or another that can save itself as what `name` ends in: svg, png, html."""
+        return self.log_artifact(name, keep.drawn(name, figure))
+
+    def log_dataset(self, name: str, table: Any, context: str = "training", source: str = "") -> str:
+        """Keep what data the run used, not the data: its columns, its rows' number and SHA-256, which is returned."""
+        facts = describe(name, keep.arrow(table), source)
+        self._say.append(DatasetUsed(self.id, **facts, context=storable(context)))
+        return facts["digest"]
 
     def log_data(self, identity: Mapping[str, Any]) -> None:
         """Keep what the data was: `provenance.data_identity`."""
@@ -137,154 +165,50 @@ class Run:
         while self.closing:
             self.closing.pop()()
         self._say.append(Ended(self.id, status, now(), error))
+        self.ended = True
+        if active.get() is self:
+            innermost()
         self.flush()
+
+    def finish_as(self, error: BaseException | None) -> None:
+        """Close the run as what ended it says: an error, Ctrl-C, or nothing; `sys.exit(0)` is no error."""
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            self.finish()
+        else:
+            self.finish("killed" if isinstance(error, KeyboardInterrupt) else "failed", error=reason(error))
 
     def flush(self) -> bool:
         """Bring what was logged into the database now; False, and later, when it does not answer."""
         return self._say.flush()
 
-    def __enter__(self) -> Self:
-        self._entered = context.run_id.set(self.id)
+    def activate(self) -> Self:
+        """Make this the run that `assay.log_metric` and its like act on, until it ends."""
+        if self._outer is None:
+            self._outer = (innermost(), context.run_id.get())
+            active.set(self)
+            context.run_id.set(self.id)
         return self
 
+    def before(self) -> "tuple[Run | None, str | None]":
+        """The run and the run id that were active before this run was."""
+        return self._outer or (None, None)
+
+    def __enter__(self) -> Self:
+        return self.activate()
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        context.run_id.reset(self._entered)
-        if error is None:
-            self.finish()
-        else:
-            self.finish("killed" if isinstance(error, KeyboardInterrupt) else "failed", error=reason(error))
+        if not self.ended:
+            self.finish_as(error)
 
 
-def begin_run(
-    store: Store,
-    experiment: str,
-    *,
-    name: str | None = None,
-    kind: Kind = "training",
-    run_id: str | None = None,
-    parent: str | None = None,
-    asof: datetime | None = None,
-) -> Run:
-    """Begin a run, or go on with the one whose id is given; code, environment and command line are kept with it.
+active: ContextVar[Run | None] = ContextVar("run", default=None)
 
-    Its name is that of its experiment unless given. When the database does not answer, the run is kept in the spool.
-    Raises `NotFound` when there is no run `parent`, `BadInput` for a name that nothing can have.
-    """
-    check_name(experiment)
-    run_id = run_id or f"{_slug(experiment)}-{uuid4().hex[:12]}"
-    run = Run(store, run_id)
-    project = store.home.project
-    event = Started(
-        run=run_id,
-        experiment=experiment,
-        name=name or experiment,
-        kind=kind,
-        at=now(),
-        parent=parent,
-        asof=asof,
-        user=user(),
-        code_version=code_version(project),
-        command=storable(" ".join(sys.argv)),
-        environment=_put(store, environment()),
-        code_diff=_put(store, diff) if (diff := code_diff(project)) else None,
-    )
-    try:
-        with store.database.begin() as connection:
-            if parent and connection.execute(select(runs.c.id).where(runs.c.id == parent)).first() is None:
-                raise NotFound(f"there is no run {parent!r} to be the parent of {run_id}", do="See them: assay runs")
-            start(connection, event)
-    except Unavailable:
-        outbox(store).append(event)
+
+def innermost() -> Run | None:
+    """The active run that was begun last, if any; those that ended meanwhile, perhaps in another thread, are left."""
+    run = active.get()
+    while run is not None and run.ended:
+        run, run_id = run.before()
+        active.set(run)
+        context.run_id.set(run_id)
     return run
-
-
-def _put(store: Store, data: bytes) -> str:
-    try:
-        return store.artifacts.put(data)
-    except Unavailable:
-        return pending(store.home.path).put(data)
-
-
-def _keep(artifacts: Any, content: bytes | Path) -> tuple[str, int]:
-    if isinstance(content, bytes):
-        return artifacts.put(content), len(content)
-    stored = artifacts.put_file(content)
-    return stored.digest, stored.size
-
-
-def _slug(name: str) -> str:
-    """The name as a part of ids and URLs.
-
-    >>> _slug("Flight delay (ü)"), _slug("??")
-    ('Flight-delay', 'run')
-    """
-    words = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_.") else " " for sign in name).split()
-    return "-".join(words)[:100] or "run"
-
-
-def _name(what: str, name: str) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME or "\0" in name:  # pyright: ignore[reportUnnecessaryIsInstance]
-        shown = name[:50] if isinstance(name, str) else name  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise BadInput(f"{shown!r} can't be the name of a {what}", do=f"Use 1 to {LONGEST_NAME} characters.")
-    return storable(name)
-
-
-def artifact_name(name: str) -> str:
-    """The name, when it is a relative path that leaves nothing. Raises `BadInput` otherwise."""
-    odd = any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name
-    if odd or len(name) > LONGEST_ARTIFACT_NAME or (len(name) > 1 and name[1] == ":"):
-        raise BadInput(f"{name[:80]!r} can't be the name of an artifact", do="Use a relative path, like plots/roc.png.")
-    return name
-
-
-def plain_params(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON gives them back. Raises `BadInput`, naming each that JSON can't hold."""
-    plain: dict[str, Any] = {}
-    odd: list[str] = []
-    for name, value in values.items():
-        try:
-            plain[name] = json.loads(json.dumps(value, allow_nan=False, default=_number))
-        except (TypeError, ValueError) as error:
-            odd.append(f"{name} = {value!r}: {error}")
-    if odd:
-        raise BadInput("parameters must be JSON", *first_few(odd, len(odd)), do="Log its text instead: str(value).")
-    return plain
-
-
-def _number(value: Any) -> Any:
-    """A number of numpy as one of Python."""
-    if isinstance(value, (np.bool_, np.integer, np.floating)):
-        return value.item()
-    raise TypeError(f"a {type(value).__name__} is not JSON")
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return not isinstance(value, (str, bytes))
-
-
-def _step(step: Any) -> int:
-    try:
-        number = int(step)
-    except (TypeError, ValueError, OverflowError):
-        number = None
-    if number is None or not -(2**63) <= number < 2**63:
-        raise BadInput(f"{step!r} is not a step", do="Steps are whole numbers.")
-    return number
-
-
-def reason(error: BaseException) -> str:
-    """Why something failed, as it is kept."""
-    return storable(f"{type(error).__name__}: {error}".removesuffix(": "))
-
-
-def storable(text: str) -> str:
-    r"""A text with what no database holds spelt out: halves of characters, as in odd file names, and NUL.
-
-    >>> storable("caf\udce9\0")
-    'caf\\udce9\\0'
-    """
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -1,0 +1,63 @@
+"""Models of the user's own training loops, kept with a run in their native formats."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from assay.errors import BadInput, NotFound, near_miss
+from assay.model.estimator import Format, Predictor, Saved, load, save
+from assay.store import current
+from assay.store.schema import run_artifacts
+from assay.track import active_run, get_run
+from assay.track.outbox import outbox
+
+#: What the file of a model ends in.
+ENDINGS: dict[Format, str] = {
+    "lightgbm": ".lgb.txt",
+    "skops": ".skops",
+    "xgboost": ".ubj",
+    "onnx": ".onnx",
+    "pickle": ".pkl",
+}
+
+
+def log_model(name: str, estimator: Any, *, allow_pickle: bool = False) -> str:
+    """Keep a fitted model with the active run, as `name` and the ending of its format; returns that artifact's name.
+
+    LightGBM as text, XGBoost as UBJ, scikit-learn as skops, ONNX as it is. Raises `BadInput` when no run is active, and
+    for anything else unless `allow_pickle`: who loads it must say so too.
+    """
+    run = active_run()
+    try:
+        saved = save(estimator, allow_pickle=allow_pickle)
+    except BadInput as error:
+        what = error.what.replace("fit() gave a ", f"the model {name!r} is a ")
+        raise BadInput(what, *error.values, do=_advice(allow_pickle=allow_pickle)) from None
+    called = name + ENDINGS[saved.format]
+    run.log_artifact(called, saved.data)
+    return called
+
+
+def _advice(*, allow_pickle: bool) -> str:
+    fitting = "Give a fitted LightGBM, XGBoost, scikit-learn or ONNX model"
+    return f"{fitting}." if allow_pickle else f"{fitting}, or say allow_pickle=True."
+
+
+def load_model(run_id: str, name: str, *, allow_pickle: bool = False) -> Predictor:
+    """The model that a run kept under `name`: a function from a matrix of shape (n, k) to predictions of shape (n,).
+
+    Classifiers give the probability of the class that sorts last. Raises `NotFound` for a run or a model that is not
+    there, `BadInput` for a pickle unless `allow_pickle`: loading one can run any code.
+    """
+    store = current()
+    outbox(store).flush()
+    get_run(store, run_id)
+    with store.database.read() as connection:
+        asked = select(run_artifacts.c.name, run_artifacts.c.digest).filter_by(run_id=run_id)
+        kept = {row.name: row.digest for row in connection.execute(asked)}
+    for form, ending in ENDINGS.items():
+        if digest := kept.get(name if name.endswith(ending) else name + ending):
+            return load(Saved(form, store.artifacts.get(digest)), allow_pickle=allow_pickle)
+    models = sorted(one.removesuffix(ending) for one in kept for ending in ENDINGS.values() if one.endswith(ending))
+    hint = near_miss(name, models) or (f"it kept: {', '.join(models)}" if models else "it kept none")
+    raise NotFound(f"run {run_id} kept no model {name!r}", hint)
