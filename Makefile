@@ -30,11 +30,12 @@ docs: .venv/demo.done  ## redraw the picture of the demo in the README
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group build -o requirements/build.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra demo --no-emit-package assay -c requirements/build.txt -o requirements/demo.txt
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra demo --extra dbt --extra postgres --extra sklearn --group test --no-emit-package assay -c requirements/build.txt -o requirements/test.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra demo --extra dbt --extra postgres --extra s3 --extra sklearn --group test --no-emit-package assay -c requirements/build.txt -o requirements/test.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra spark --no-emit-package assay -c requirements/test.txt -o requirements/spark.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group dbt -o requirements/dbt.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group mlflow3 -o requirements/mlflow3.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group mlflow2 -o requirements/mlflow2.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group wandb -o requirements/wandb.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --no-deps --universal --python-version 3.11 --group data -o requirements/data.txt
 
 clean:  ## remove what was made
@@ -54,13 +55,13 @@ clean:  ## remove what was made
 	$(PIP) install -q --no-build-isolation --require-hashes -r requirements/test.txt
 	touch $@
 
-.venv/parts.done: .venv/test.done requirements/spark.txt requirements/dbt.txt requirements/data.txt requirements/mlflow3.txt requirements/mlflow2.txt
+.venv/parts.done: .venv/test.done requirements/spark.txt requirements/dbt.txt requirements/data.txt requirements/mlflow3.txt requirements/mlflow2.txt requirements/wandb.txt
 	$(PIP) install -q --no-build-isolation --require-hashes -r requirements/spark.txt
 	$(PIP) install -q --no-deps --require-hashes -r requirements/data.txt
 	$(PYTHON) -m venv .venv/dbt
 	.venv/dbt/bin/pip --disable-pip-version-check --no-input install -q --no-deps --require-hashes -r requirements/dbt.txt
-	for mlflow in mlflow3 mlflow2; do \
-		$(PYTHON) -m venv .venv/$$mlflow && \
-		.venv/$$mlflow/bin/pip --disable-pip-version-check --no-input install -q --no-deps --require-hashes -r requirements/$$mlflow.txt || exit 1; \
+	for tracker in mlflow3 mlflow2 wandb; do \
+		$(PYTHON) -m venv .venv/$$tracker && \
+		.venv/$$tracker/bin/pip --disable-pip-version-check --no-input install -q --no-deps --require-hashes -r requirements/$$tracker.txt || exit 1; \
 	done
 	touch $@

@@ -82,7 +82,7 @@ class Answer:
 
 def answer_json(value: Any, status: int = 200) -> Answer:
     """A value as JSON."""
-    return Answer(status, _encode(value), {"content-type": "application/json"})
+    return Answer(status, _encode(value), {"content-type": "application/json", "x-content-type-options": "nosniff"})
 
 
 def request_of(scope: Mapping[str, Any], receive: Receive) -> Request:

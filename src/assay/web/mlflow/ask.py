@@ -146,7 +146,8 @@ def safe_path(path: str) -> str:
     while (unquoted := unquote(plain)) != plain:
         plain = unquoted
     parts = plain.split("/")
-    odd = any(part in ("", ".", "..") for part in parts) or any(sign in plain for sign in "\\\0") or plain[1:2] == ":"
+    odd = any(part in ("", ".", "..") for part in parts) or any(sign in plain for sign in "\\\0")
+    odd = odd or any(part[1:2] == ":" for part in parts)  # a drive of Windows
     if odd or any(ord(sign) < 32 for sign in plain) or len(path) > 2000:
         raise invalid(f"Invalid path: {path[:100]!r}")
     return path
