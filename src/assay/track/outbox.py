@@ -17,7 +17,7 @@ from assay.store import Artifacts, Store
 from assay.store.drain import Drained, drain, segments
 from assay.store.segment import Segment
 from assay.store.spool import Spool
-from assay.track.events import META, AnyEvent, ArtifactKept, apply, decode, encode
+from assay.track.events import META, AnyEvent, apply, decode, encode
 
 log = logging.getLogger(__name__)
 TOPIC = "track"
@@ -122,24 +122,27 @@ def deliver_if_possible(store: Store) -> None:
 
 
 def _apply(store: Store, segment: Segment) -> None:
+    _hand_on(store)
     events = deque(map(decode, segment.records))
-    _upload(store, events)
     while events:
         with store.database.begin() as connection:
             apply(connection, [events.popleft() for _ in range(min(_AT_ONCE, len(events)))])
 
 
-def _upload(store: Store, events: deque[AnyEvent]) -> None:
+def _hand_on(store: Store) -> None:
     """Give the artifact store what it did not take when it was logged."""
     waiting = pending(store.home.path)
-    for event in events:
-        if isinstance(event, ArtifactKept) and waiting.path(event.digest).exists():
-            try:
-                store.artifacts.put_file(waiting.path(event.digest))
-            except (NotFound, Corrupt) as error:
-                log.warning("artifact %r of run %s is lost: %s", event.name, event.run, error.what)
-                continue
-            waiting.path(event.digest).unlink(missing_ok=True)
+    for digest, _, _ in list(waiting.digests()):
+        try:
+            store.artifacts.put_stream(waiting.read(digest))
+        except NotFound:
+            continue  # another process was quicker
+        except Corrupt as error:
+            aside = waiting.path(digest).with_suffix(".damaged")
+            waiting.path(digest).rename(aside)
+            log.warning("an artifact that waited for the store is lost: %s; see %s", error.what, aside)
+        else:
+            waiting.delete(digest)
 
 
 @lru_cache(maxsize=4)
