@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -64,7 +65,9 @@ class Outbox:
             deliver(self._store)
         except AssayError as error:
             if error.what != self._refusal:  # said once, not each second
-                log.warning("runs are kept in %s until the store takes them: %s", self._store.home.spool, error.what)
+                log.warning(
+                    "what runs say is kept in %s until the store takes it: %s", self._store.home.path, error.what
+                )
             self._refusal = error.what
             return False
         self._refusal = ""
@@ -107,22 +110,30 @@ def outbox(store: Store) -> Outbox:
 
 
 def deliver(store: Store) -> Drained:
-    """Bring the events of ended and orphaned processes into the database. Raises `Unavailable` when it is away."""
-    if not segments(store.home.spool, TOPIC):
-        return Drained()
-    return drain(store.home.spool, TOPIC, lambda segment: _apply(store, segment))
+    """Bring the events of ended and orphaned processes into the database, then hand on the files that wait.
+
+    Raises `Unavailable` when the database or the artifact store is away; one never waits for the other.
+    """
+    drained = _bring_in(store)
+    _hand_on(store)
+    return drained
 
 
 def deliver_if_possible(store: Store) -> None:
     """Bring in what others left, before something is looked up; what fails is left for later."""
     try:
-        deliver(store)
+        _bring_in(store)
     except Unavailable as error:
         log.info("events of runs stay in the spool: %s", error.what)
 
 
+def _bring_in(store: Store) -> Drained:
+    if not segments(store.home.spool, TOPIC):
+        return Drained()
+    return drain(store.home.spool, TOPIC, lambda segment: _apply(store, segment))
+
+
 def _apply(store: Store, segment: Segment) -> None:
-    _hand_on(store)
     events = deque(map(decode, segment.records))
     while events:
         with store.database.begin() as connection:
@@ -138,9 +149,10 @@ def _hand_on(store: Store) -> None:
         except NotFound:
             continue  # another process was quicker
         except Corrupt as error:
-            aside = waiting.path(digest).with_suffix(".damaged")
-            waiting.path(digest).rename(aside)
-            log.warning("an artifact that waited for the store is lost: %s; see %s", error.what, aside)
+            path = waiting.path(digest)
+            with suppress(FileNotFoundError):
+                path.rename(path.with_suffix(".damaged"))
+            log.warning("a file that waited for the artifact store is lost: %s; see %s", error.what, path.parent)
         else:
             waiting.delete(digest)
 
