@@ -30,7 +30,7 @@ docs: .venv/demo.done  ## redraw the picture of the demo in the README
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group build -o requirements/build.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra demo --no-emit-package assay -c requirements/build.txt -o requirements/demo.txt
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra demo --extra dbt --extra postgres --extra sklearn --group test --no-emit-package assay -c requirements/build.txt -o requirements/test.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra demo --extra dbt --extra postgres --extra sklearn --extra s3 --group test --no-emit-package assay -c requirements/build.txt -o requirements/test.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 pyproject.toml --extra spark --no-emit-package assay -c requirements/test.txt -o requirements/spark.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group dbt -o requirements/dbt.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-annotate --universal --python-version 3.11 --group mlflow3 -o requirements/mlflow3.txt
