@@ -38,7 +38,7 @@ from assay.store.schema import (
     tags,
 )
 from assay.track.points import add_points
-from assay.track.runs import LONGEST_ARTIFACT_NAME
+from assay.track.values import LONGEST_ARTIFACT_NAME
 
 _PIECE = 1 << 20
 

@@ -40,7 +40,7 @@ from assay.store.schema import (
     tags,
 )
 from assay.times import now
-from assay.track.runs import LONGEST_NAME, storable
+from assay.track.values import LONGEST_NAME, storable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PARENT = "mlflow.parentRunId"

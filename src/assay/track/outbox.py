@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -18,7 +19,7 @@ from assay.store.drain import Drained, drain, segments
 from assay.store.schema import runs
 from assay.store.segment import Segment, read
 from assay.store.spool import Spool
-from assay.track.events import META, AnyEvent, ArtifactKept, Started, apply, decode, encode, known, named
+from assay.track.events import META, AnyEvent, Started, apply, decode, encode, known, named
 
 log = logging.getLogger(__name__)
 TOPIC = "track"
@@ -80,7 +81,9 @@ class Outbox:
             deliver(self._store)
         except AssayError as error:
             if error.what != self._refusal:  # said once, not each second
-                log.warning("runs are kept in %s until the store takes them: %s", self._store.home.spool, error.what)
+                log.warning(
+                    "what runs say is kept in %s until the store takes it: %s", self._store.home.path, error.what
+                )
             self._refusal = error.what
             return False
         self._refusal = ""
@@ -123,16 +126,19 @@ def outbox(store: Store) -> Outbox:
 
 
 def deliver(store: Store) -> Drained:
-    """Bring the events of ended and orphaned processes into the database. Raises `Unavailable` when it is away."""
-    if not segments(store.home.spool, TOPIC):
-        return Drained()
-    return drain(store.home.spool, TOPIC, lambda segment: _apply(store, segment))
+    """Bring the events of ended and orphaned processes into the database, then hand on the files that wait.
+
+    Raises `Unavailable` when the database or the artifact store is away; one never waits for the other.
+    """
+    drained = _bring_in(store)
+    _hand_on(store)
+    return drained
 
 
 def deliver_if_possible(store: Store) -> None:
     """Bring in what others left, before something is looked up; what fails is left for later."""
     try:
-        deliver(store)
+        _bring_in(store)
     except Unavailable as error:
         log.info("events of runs stay in the spool: %s", error.what)
 
@@ -162,9 +168,14 @@ def begun(store: Store, run_ids: set[str]) -> list[Started]:
     return ordered
 
 
+def _bring_in(store: Store) -> Drained:
+    if not segments(store.home.spool, TOPIC):
+        return Drained()
+    return drain(store.home.spool, TOPIC, lambda segment: _apply(store, segment))
+
+
 def _apply(store: Store, segment: Segment) -> None:
     events = deque(map(decode, segment.records))
-    _upload(store, events)
     events.extendleft(reversed(_earlier(store, events)))
     while events:
         _apply_some(store, [events.popleft() for _ in range(min(_AT_ONCE, len(events)))])
@@ -191,28 +202,21 @@ def _apply_some(store: Store, events: list[AnyEvent]) -> None:
         _apply_some(store, events[len(events) // 2 :])
 
 
-def _upload(store: Store, events: deque[AnyEvent]) -> None:
+def _hand_on(store: Store) -> None:
     """Give the artifact store what it did not take when it was logged."""
     waiting = pending(store.home.path)
-    for event in events:
-        for what, digest in _files(event):
+    for digest, _, _ in list(waiting.digests()):
+        try:
+            store.artifacts.put_stream(waiting.read(digest))
+        except NotFound:
+            continue  # another process was quicker
+        except Corrupt as error:
             path = waiting.path(digest)
-            if path.exists():
-                try:
-                    store.artifacts.put_file(path)
-                except (NotFound, Corrupt) as error:
-                    log.warning("%s of run %s is lost: %s", what, event.run, error.what)
-                    continue
-                path.unlink(missing_ok=True)
-
-
-def _files(event: AnyEvent) -> list[tuple[str, str]]:
-    """What files an event speaks of, with their digests."""
-    if isinstance(event, ArtifactKept):
-        return [(f"artifact {event.name!r}", event.digest)]
-    if isinstance(event, Started):
-        return [(n, digest) for n in ("environment", "code_diff") if (digest := getattr(event, n))]
-    return []
+            with suppress(FileNotFoundError):
+                path.rename(path.with_suffix(".damaged"))
+            log.warning("a file that waited for the artifact store is lost: %s; see %s", error.what, path.parent)
+        else:
+            waiting.delete(digest)
 
 
 @lru_cache(maxsize=4)

@@ -122,15 +122,27 @@ class App:
         return await done
 
     async def _send(self, answer: Answer, send: Send, *, head: bool) -> None:
+        # A damaged file is found at its end, so each piece waits for the next one: its last is never sent, and what the
+        # client got is shorter than was promised. One of a single piece is refused.
+        piece = following = None
+        if answer.pieces is not None and not head:
+            try:
+                piece = await self._do(next, answer.pieces, None)
+                following = await self._do(next, answer.pieces, None)
+            except AssayError as error:
+                answer = _refusal(error)
         size = len(answer.body) if answer.pieces is None else answer.size
         headers = answer.headers | ({"content-length": str(size)} if size is not None else {})
         lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": lines})
-        if answer.pieces is not None and not head:
-            # A damaged file is found at its end: the client then gets less than was promised, never a whole wrong file.
-            while (piece := await self._do(next, answer.pieces, None)) is not None:
+        try:
+            while following is not None and answer.pieces is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"" if head else answer.body})
+                piece, following = following, await self._do(next, answer.pieces, None)
+        except AssayError as error:
+            log.error("a download was broken off: %s", error)
+            return
+        await send({"type": "http.response.body", "body": b"" if head else piece or answer.body})
 
 
 def _below_files(request: Request) -> str | None:
