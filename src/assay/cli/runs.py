@@ -1,4 +1,7 @@
-"""`assay runs`."""
+"""`assay runs`, `assay compare` and `assay experiments`."""
+
+import re
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
@@ -6,33 +9,165 @@ from rich.table import Table
 from assay.cli.command import command, console, print_json
 from assay.store import Store
 
+if TYPE_CHECKING:
+    from assay.track import RunRow
+
+#: Of a metric whose name has such a word, less is better.
+_LOW = re.compile(r"(?i)(^|[^a-z])(loss|logloss|error|err|mae|mse|rmse|mape|deviance|perplexity|brier)($|[^a-z])")
+_COLUMNS = 4
+
 
 @command()
-@click.option("--name", help="Only runs of this model or pipeline.")
+@click.argument("filter", default="")
+@click.option("--experiment", "--name", help="Only runs of this experiment: a model, a pipeline, a question.")
 @click.option("--since", help="Started at or after: ISO 8601, a date, or 2h, 7d, yesterday.")
 @click.option("--until", help="Started before.")
-@click.option("--limit", default=20, show_default=True, help="At most so many, newest first.")
-def runs(store: Store, name: str | None, since: str | None, until: str | None, limit: int, as_json: bool) -> None:
-    r"""Find runs, newest first.
+@click.option("--order-by", multiple=True, metavar="FIELD [DESC]", help="Like 'metrics.auc DESC'; may be repeated.")
+@click.option("--best", metavar="METRIC", help="The best first; less is better when the name says loss, error, mae...")
+@click.option("--highest/--lowest", default=None, help="Say yourself whether more is better.")
+@click.option("--importance", metavar="METRIC", help="What the hyperparameters of these runs explain of a metric.")
+@click.option("--deleted", is_flag=True, help="Those that were deleted.")
+@click.option("--limit", default=20, show_default=True, help="At most so many.")
+@click.option("--page", metavar="TOKEN", help="Go on where the page before ended.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one column a parameter and metric.")
+def runs(store: Store, filter: str, as_json: bool, as_csv: bool, **options: Any) -> None:  # noqa: A002
+    r"""Find runs, the newest first; FILTER is written as for MLflow, with OR, NOT and parentheses.
 
     \b
-    Example: assay runs --name flight-delay --since 2h
+    Examples: assay runs --experiment flight-delay --since 2h --best auc
+              assay runs "metrics.auc > 0.7 AND (params.leaves = '31' OR tags.team LIKE 'air%')"
     """
     from assay.times import instant
-    from assay.track import find_runs
+    from assay.track import search
+    from assay.track.frames import as_csv as to_csv
+    from assay.track.outbox import deliver_if_possible
 
-    found = find_runs(
-        store, name=name, since=instant(since) if since else None, until=instant(until) if until else None, limit=limit
+    deliver_if_possible(store)
+    best = options["best"]
+    order = list(options["order_by"])
+    if best:
+        order.insert(0, f"metrics.`{best}` {'DESC' if _more_is_better(best, options['highest']) else 'ASC'}")
+        filter = f"{f'({filter}) AND ' if filter.strip() else ''}metrics.`{best}` IS NOT NULL"  # noqa: A001
+    if options["experiment"]:
+        named = "'" + options["experiment"].replace("'", "''") + "'"
+        filter = f"{f'({filter}) AND ' if filter.strip() else ''}experiment = {named}"  # noqa: A001
+    found = search(
+        store,
+        filter,
+        order_by=order,
+        since=instant(options["since"]) if options["since"] else None,
+        until=instant(options["until"]) if options["until"] else None,
+        deleted=options["deleted"],
+        limit=1000 if options["importance"] else options["limit"],
+        token=options["page"],
     )
+    if options["importance"]:
+        _show_importance(found.runs, options["importance"], options["highest"], as_json)
+    elif as_json:
+        print_json(found.runs)
+    elif as_csv:
+        click.echo(to_csv(found.runs), nl=False)
+    else:
+        _show(found.runs, best)
+        if found.token:
+            console().print(f"more: --page {found.token}", style="dim")
+
+
+def _more_is_better(metric: str, said: bool | None) -> bool:  # noqa: FBT001
+    return said if said is not None else not _LOW.search(metric)
+
+
+def _show(found: list["RunRow"], best: str | None) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("run", "status", "started", "parameters", "metrics"):
+        table.add_column(title, overflow="fold")
+    names = _worth_a_column([run.metrics for run in found], [best] if best else [])
+    differing = _worth_a_column([run.params for run in found], [])
+    for place, run in enumerate(found):
+        params = " ".join(f"{key}={run.params[key]}" for key in differing if key in run.params)
+        metrics = " ".join(f"{key}={run.metrics[key]:.4g}" for key in names if key in run.metrics)
+        status = run.status if run.error is None else f"{run.status}: {run.error.splitlines()[0]}"
+        style = "green" if best and place == 0 else None
+        started = f"{run.started_at.astimezone():%m-%d %H:%M:%S}"
+        table.add_row(run.id, status, started, params, metrics, style=style)
+    console().print(table if found else "no runs")
+
+
+def _worth_a_column(values: list[dict[str, Any]], first: list[str]) -> list[str]:
+    """Names that are shown: those asked for, then those in which the runs differ."""
+    names = sorted({name for one in values for name in one if not name.startswith("system/")})
+    differing = [name for name in names if len({repr(one.get(name)) for one in values}) > 1]
+    alike = [name for name in names if name not in differing]
+    return list(dict.fromkeys([*first, *differing, *alike]))[: _COLUMNS + 2]
+
+
+def _show_importance(found: list["RunRow"], metric: str, highest: bool | None, as_json: bool) -> None:  # noqa: FBT001
+    from assay.track.importance import importance
+
+    known = importance(found, metric, highest=_more_is_better(metric, highest))
+    if as_json:
+        print_json(known)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("parameter", f"explains of {metric}", "", "best run has"):
+        table.add_column(title)
+    for one in known:
+        table.add_row(one.name, f"{one.share:.0%}", "█" * round(one.share * 20), str(one.best))
+    console().print(table if known else "no parameter differs among these runs")
+
+
+@command()
+@click.argument("run_ids", nargs=-1, required=True, metavar="RUN RUN...")
+def compare(store: Store, run_ids: tuple[str, ...], as_json: bool) -> None:
+    r"""What differs between runs: parameters, metrics, tags, code, data and installed packages.
+
+    \b
+    Example: assay compare flight-delay-12ab flight-delay-34cd
+    """
+    from assay.track.differ import differences
+
+    found = differences(store, list(run_ids))
+    if as_json:
+        print_json([{"what": one.what, "values": dict(zip(run_ids, one.values, strict=True))} for one in found])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("", *run_ids):
+        table.add_column(title, overflow="fold")
+    for one in found:
+        table.add_row(one.what, *("" if value is None else str(value) for value in one.values))
+    console().print(table if found else "they do not differ")
+
+
+@command()
+@click.argument("action", type=click.Choice(["list", "delete", "restore", "rename"]), default="list")
+@click.argument("name", required=False)
+@click.argument("new_name", required=False)
+def experiments(store: Store, action: str, name: str | None, new_name: str | None, as_json: bool) -> None:
+    r"""List experiments; delete, restore or rename one. What is deleted goes for good with `assay gc`.
+
+    \b
+    Example: assay experiments rename flight-delay flights
+    """
+    from assay.times import now
+    from assay.track.experiments import change, check_name, find_experiments, get_experiment
+
+    if action != "list":
+        if not name or (action == "rename") is (new_name is None):
+            raise click.UsageError(f"write: assay experiments {action} NAME{' NEW' if action == 'rename' else ''}")
+        known = get_experiment(store, name)
+        values: dict[str, Any] = {"delete": {"deleted_at": now()}, "restore": {"deleted_at": None}}.get(action, {})
+        if action == "rename":
+            check_name(str(new_name))
+            values = {"name": new_name}
+        with store.database.begin() as connection:
+            change(connection, known.id, values)
+    found = find_experiments(store, deleted=None)
     if as_json:
         print_json(found)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("run", "status", "started", "parameters", "metrics"):
-        table.add_column(title, overflow="fold")
-    for row in found:
-        params = " ".join(f"{key}={value}" for key, value in row.params.items())
-        metrics = " ".join(f"{key}={value:.4g}" for key, value in row.metrics.items())
-        status = row.status if row.error is None else f"{row.status}: {row.error.splitlines()[0]}"
-        table.add_row(row.id, status, f"{row.started_at.astimezone():%m-%d %H:%M:%S}", params, metrics)
-    console().print(table if found else "no runs")
+    for title in ("id", "experiment", "made", ""):
+        table.add_column(title)
+    for one in found:
+        table.add_row(str(one.id), one.name, f"{one.created_at:%Y-%m-%d %H:%M}Z", "deleted" if one.deleted_at else "")
+    console().print(table)

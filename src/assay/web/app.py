@@ -140,7 +140,7 @@ class App:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece, following = following, await self._do(next, answer.pieces, None)
         except AssayError as error:
-            log.error("a download was broken off: %s", error)
+            log.warning("a download was broken off: %s", error)
             return
         await send({"type": "http.response.body", "body": b"" if head else piece or answer.body})
 

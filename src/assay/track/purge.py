@@ -1,0 +1,174 @@
+"""Deleting for good: what was deleted long ago, and files that nothing refers to."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, or_, select
+
+from assay.store import Store
+from assay.store.schema import (
+    datasets,
+    experiment_tags,
+    experiments,
+    journal,
+    logged_model_artifacts,
+    logged_model_metrics,
+    logged_model_params,
+    logged_model_tags,
+    logged_models,
+    metric_points,
+    metric_series,
+    model_versions,
+    params,
+    run_artifacts,
+    run_datasets,
+    run_models,
+    runs,
+    tags,
+)
+from assay.times import now
+from assay.track.outbox import deliver
+
+#: A file is written before the row that refers to it: younger ones are left alone.
+YOUNG = timedelta(days=1)
+_AT_ONCE = 500
+_OF_RUNS = (params, tags, run_artifacts, run_datasets, run_models, journal)
+_OF_MODELS = (logged_model_params, logged_model_tags, logged_model_metrics, logged_model_artifacts)
+
+
+@dataclass
+class Purged:
+    """What went for good, or would."""
+
+    runs: int = 0
+    experiments: int = 0
+    logged_models: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+def purge(store: Store, *, older_than: timedelta, dry_run: bool = False) -> Purged:
+    """Remove what was deleted longer ago than `older_than`, and files that nothing refers to.
+
+    Runs of which a run that stays is the child, and runs that made a version of a model, stay. Safe while others
+    write. Raises `Unavailable` when the database or the artifact store is away; what was done by then is whole.
+    """
+    deliver(store)
+    before = now() - older_than
+    done = Purged()
+    with store.database.read() as connection:
+        gone = _runs(connection, before)
+        models = list(
+            connection.execute(select(logged_models.c.id).where(logged_models.c.deleted_at < before)).scalars()
+        )
+    done.runs, done.logged_models = len(gone), len(models)
+    if not dry_run:
+        for start in range(0, len(models), _AT_ONCE):
+            _remove_models(store, models[start : start + _AT_ONCE])
+        for start in range(0, len(gone), _AT_ONCE):
+            _remove_runs(store, gone[start : start + _AT_ONCE])
+        done.experiments = _remove_experiments(store, before)
+    _remove_files(store, done, dry_run=dry_run)
+    if not dry_run:
+        store.artifacts.sweep()
+    return done
+
+
+def _runs(connection: Connection, before: datetime) -> list[str]:
+    """Runs that can go, children before their parents."""
+    asked = select(runs.c.id, runs.c.parent_id).where(runs.c.deleted_at < before)
+    going: dict[str, str | None] = {row.id: row.parent_id for row in connection.execute(asked)}
+    needed = set(
+        connection.execute(select(model_versions.c.run_id).where(model_versions.c.bundle.is_not(None))).scalars()
+    )
+    children = connection.execute(select(runs.c.id, runs.c.parent_id).where(runs.c.parent_id.is_not(None))).all()
+    stays = needed & set(going)
+    while True:
+        more = {
+            child.parent_id
+            for child in children
+            if child.parent_id in going and (child.id not in going or child.id in stays)
+        }
+        if more <= stays:
+            break
+        stays |= more
+    depth = {run_id: _depth(run_id, going) for run_id in going if run_id not in stays}
+    return sorted(depth, key=lambda run_id: (-depth[run_id], run_id))
+
+
+def _depth(run_id: str, parents: dict[str, str | None]) -> int:
+    depth, above = 0, parents.get(run_id)
+    while above and depth < len(parents):
+        depth, above = depth + 1, parents.get(above)
+    return depth
+
+
+def _remove_runs(store: Store, ids: list[str]) -> None:
+    with store.database.begin() as connection:
+        series = select(metric_series.c.id).where(metric_series.c.run_id.in_(ids))
+        connection.execute(delete(metric_points).where(metric_points.c.series_id.in_(series)))
+        connection.execute(delete(metric_series).where(metric_series.c.run_id.in_(ids)))
+        for table in _OF_RUNS:
+            connection.execute(delete(table).where(table.c.run_id.in_(ids)))
+        for run_id in ids:  # in their order: children first
+            connection.execute(delete(runs).where(runs.c.id == run_id))
+
+
+def _remove_models(store: Store, ids: list[str]) -> None:
+    with store.database.begin() as connection:
+        for table in _OF_MODELS:
+            connection.execute(delete(table).where(table.c.model_id.in_(ids)))
+        connection.execute(delete(logged_models).where(logged_models.c.id.in_(ids)))
+
+
+def _remove_experiments(store: Store, before: datetime) -> int:
+    with store.database.begin() as connection:
+        used = or_(
+            experiments.c.id.in_(select(runs.c.experiment_id)),
+            experiments.c.id.in_(select(logged_models.c.experiment_id)),
+        )
+        asked = select(experiments.c.id).where(experiments.c.deleted_at < before, ~used)
+        ids = list(connection.execute(asked).scalars())
+        for table in (experiment_tags, datasets):
+            connection.execute(delete(table).where(table.c.experiment_id.in_(ids)))
+        connection.execute(delete(experiments).where(experiments.c.id.in_(ids)))
+    return len(ids)
+
+
+def _remove_files(store: Store, done: Purged, *, dry_run: bool) -> None:
+    young = now() - YOUNG
+    old = {digest: size for digest, size, modified in store.artifacts.digests() if modified < young}
+    if not old:
+        return
+    for digest in old.keys() - _referred(store):  # looked up after the files were listed
+        done.files += 1
+        done.bytes += old[digest]
+        if not dry_run:
+            store.artifacts.delete(digest)
+
+
+def _referred(store: Store) -> set[str]:
+    """Every digest that the database speaks of."""
+    columns = (
+        run_artifacts.c.digest,
+        logged_model_artifacts.c.digest,
+        model_versions.c.bundle,
+        runs.c.environment,
+        runs.c.code_diff,
+    )
+    found: set[str] = set()
+    with store.database.read() as connection:
+        for column in columns:
+            found.update(connection.execute(select(column).distinct()).scalars())
+        for result in connection.execute(select(journal.c.result)).scalars():
+            found.update(_digests(result))
+    return found
+
+
+def _digests(value: Any) -> set[str]:
+    """Every text in a step's result that can be a digest, however deep."""
+    if isinstance(value, str):
+        return {value} if len(value) == 64 else set()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {digest for part in parts for digest in _digests(part)}
