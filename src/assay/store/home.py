@@ -28,8 +28,13 @@ class Home:
 
     @property
     def artifacts(self) -> Path:
-        """Content-addressed files."""
+        """Content-addressed files; only those in the making when `artifacts_url` names another place."""
         return self.path / "artifacts"
+
+    @property
+    def artifacts_url(self) -> str:
+        """`ASSAY_ARTIFACTS` (a path, relative to the project, `file:///...` or `s3://...`), or the folder in here."""
+        return os.environ.get("ASSAY_ARTIFACTS") or str(self.artifacts)
 
     @property
     def spool(self) -> Path:
