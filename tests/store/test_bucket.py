@@ -15,7 +15,7 @@ import pytest
 from assay.errors import BadInput, NotFound, Unavailable
 from assay.store import Artifacts, Store, find_home
 from assay.store.bucket import Bucket
-from assay.track import begin_run
+from assay.track import begin_run, find_runs
 from assay.track.outbox import pending
 
 
@@ -44,6 +44,7 @@ def hole() -> Iterator[str]:
         "https://example.org/x",
         "file://elsewhere/x",
         "file:///x?y",
+        "file:///x%00y",
     ],
 )
 def test_an_address_that_is_none_is_bad_input(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +113,14 @@ def test_a_server_that_is_not_there_is_told_within_seconds(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     began = time.monotonic()
-    with pytest.raises(Unavailable, match=r"(?s)does not answer.*127\.0\.0\.1:1.*Look at AWS_ENDPOINT_URL"):
+    with pytest.raises(Unavailable) as raised:
         Artifacts(Bucket(bucket, tmp_path)).put(b"x")
+    name, key = bucket.removeprefix("s3://"), "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    assert str(raised.value) == (
+        f"{bucket} does not answer\n"
+        f"  Generic S3 error: Error performing HEAD http://127.0.0.1:1/{name}/2d/{key} - HTTP error: error sending request\n"
+        "Look at AWS_ENDPOINT_URL and AWS_REGION, and whether the server runs."
+    )
     assert time.monotonic() - began < 15
 
 
@@ -190,11 +197,17 @@ def test_what_the_object_store_did_not_take_is_handed_on_once_it_is_back(
         digest = run.log_artifact("a.txt", b"logged while it was away")
     waiting = pending(away.home.path)
     assert waiting.get(digest) == b"logged while it was away"
+    assert [found.status for found in find_runs(away)] == ["finished"]  # the run itself waits for nothing
+    damaged = waiting.put(b"damaged while it waited")
+    waiting.path(damaged).write_bytes(b"x")
     back = Store(find_home(tmp_path / ".assay"))
     with begin_run(back, "m"):
         pass
     assert back.artifacts.get(digest) == b"logged while it was away"
     assert list(waiting.digests()) == []
+    assert waiting.path(damaged).with_suffix(".damaged").read_bytes() == b"x"
+    with pytest.raises(NotFound):
+        back.artifacts.get(damaged)
     for store in (away, back):
         store.database.dispose()
 

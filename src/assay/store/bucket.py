@@ -180,11 +180,12 @@ def _advice() -> str:
 
 
 def _reason(error: Exception) -> str:
-    r"""What obstore says, without what is for its developers.
+    r"""What obstore says, without what differs each time or is for its developers.
 
-    >>> _reason(Exception("GET http://x: 404 Not Found: <?xml?>\n<Error><Code>NoSuchBucket</Code></Error>\n\nDebug"))
-    'GET http://x: 404 Not Found: NoSuchBucket'
+    >>> _reason(Exception("GET http://x in 1.2ms - 404 Not Found: <?xml?>\n<Code>NoSuchBucket</Code>\n\nDebug"))
+    'GET http://x - 404 Not Found: NoSuchBucket'
     """
     first = str(error).strip().partition("\n")[0].partition("<")[0]
+    said = re.sub(r" in [\d.]+[nµm]?s(, after [^-]*?(?= - |$))?", "", first)
     code = re.search("<Code>(.*?)</Code>", str(error))
-    return first[:300] + (code[1] if code else "")
+    return said[:300].rstrip() + (f" {code[1]}" if code else "")

@@ -84,14 +84,21 @@ def pieces(path: Path) -> Iterator[bytes]:
 
 
 def sweep(folder: Path) -> int:
-    """Remove the parts that killed processes left in a folder and in those right below it; returns how many."""
+    """Remove the parts that killed processes left in a folder and in those right below it; returns how many.
+
+    Raises `Unavailable` for one that can't be removed.
+    """
     until = time() - LEFT_S
     swept = 0
     for part in (*folder.glob(f"{_MARK}*"), *folder.glob(f"*/{_MARK}*")):
-        with suppress(FileNotFoundError):  # its process, or another sweep, was quicker
+        try:
             if part.stat().st_mtime < until:
                 part.unlink()
                 swept += 1
+        except FileNotFoundError:
+            continue  # its process, or another sweep, was quicker
+        except OSError as error:
+            raise Unavailable(f"can't remove {part}: {error.strerror}", do="Mend the rights.") from None
     return swept
 
 

@@ -1,6 +1,7 @@
 """The store that the work at hand uses: one home, its database and its artifacts."""
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -44,7 +45,7 @@ def _shelf(home: Home) -> Shelf:
     if scheme == "s3":
         return Bucket(url, home.artifacts)
     rest = rest.removeprefix("localhost")
-    if scheme == "file" and rest.startswith("/") and not set("?#") & set(rest):
+    if scheme == "file" and rest.startswith("/") and not re.search("[?#]|%00", rest):
         return Folder(Path(unquote(rest)))
     raise BadInput(
         f"{url!r} is no place for artifacts",
