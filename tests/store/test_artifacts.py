@@ -232,19 +232,23 @@ def test_what_a_killed_process_left_is_swept_after_an_hour(
 
 
 MEASURE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from assay.store import current
+def most():  # in MiB; getrusage would tell that of the process that started this one
+    return int(re.search("VmHWM: *\\t* *([0-9]+)", Path("/proc/self/status").read_text())[1]) // 1024
 artifacts = current().artifacts
 artifacts.put(b"warm")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = most()
 stored = artifacts.put_file(Path(sys.argv[1]))
+put = most()
 artifacts.put_stream(artifacts.read(stored.digest))
 artifacts.fetch(stored.digest, Path(sys.argv[2]))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(put - before, most() - before)
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_file_is_never_in_memory_as_a_whole(artifacts: Artifacts, opened: Store, tmp_path: Path) -> None:
     with (tmp_path / "in").open("wb") as file:
         for _ in range(96):
@@ -252,7 +256,7 @@ def test_a_file_is_never_in_memory_as_a_whole(artifacts: Artifacts, opened: Stor
     command = [sys.executable, "-c", MEASURE, str(tmp_path / "in"), str(tmp_path / "out")]
     environment = {**os.environ, "ASSAY_HOME": str(opened.home.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 64, "MiB"
+    assert max(map(int, done.stdout.split())) < 64, done.stdout
     with (tmp_path / "in").open("rb") as sent, (tmp_path / "out").open("rb") as got:
         assert hashlib.file_digest(sent, "sha256").digest() == hashlib.file_digest(got, "sha256").digest()
 
