@@ -19,7 +19,7 @@ from assay.errors import Unavailable
 from assay.store import Store
 from assay.store.database import Database
 from assay.track import RunRow, find_runs, get_run
-from assay.track.outbox import outbox, pending
+from assay.track.outbox import outbox
 from assay.track.points import history
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -342,4 +342,4 @@ def test_on_a_full_disk_training_goes_on_and_what_is_dropped_is_said(
         begun_meanwhile = get_run(opened, inner.id)
         assert (begun_meanwhile.parent_id, begun_meanwhile.metrics["after"]) == (run.id, 1)
         opened.database.dispose()
-    assert not [path for path in pending(small_disk / ".assay").folder.rglob("*") if path.is_file()]
+    assert not [path for path in (small_disk / ".assay" / "pending").rglob("*") if path.is_file()]
