@@ -18,7 +18,14 @@ COMMANDS = {
     "quality": ("quality", "what is odd about a table, and what leaks the label"),
     "run": ("run", "run a pipeline, for one moment or over the past"),
     "resume": ("run", "go on with a run that was killed or failed"),
-    "runs": ("runs", "find runs, their parameters and metrics"),
+    "runs": ("runs", "find runs, the best of them, and what matters"),
+    "run-show": ("run_show", "everything about one run"),
+    "compare": ("runs", "what differs between runs"),
+    "experiments": ("runs", "list, rename, delete, restore experiments"),
+    "run-delete": ("run_show", "delete runs; they can be restored"),
+    "run-restore": ("run_show", "take the deletion of runs back"),
+    "gc": ("keep", "remove for good what was deleted and what nothing refers to"),
+    "doctor": ("keep", "what is installed, reachable, waiting and how large"),
     "up": ("up", "serve runs and models to clients of MLflow"),
     "tokens": ("up", "who may ask a server from another machine"),
     "models": ("models", "versions of models, and which is the champion"),
@@ -50,7 +57,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"assay.cli.{COMMANDS[cmd_name][0]}")
-        return getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
+        name = cmd_name.replace("-", "_")
+        return getattr(module, f"{name}_" if iskeyword(name) else name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""

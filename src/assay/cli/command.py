@@ -17,7 +17,9 @@ from assay.logs import setup
 WIDTH = 100
 
 
-def command(*, json: bool = True, begins: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+def command(
+    *, name: str = "", json: bool = True, begins: bool = False
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command. It gets the store first, and `as_json` when it has a machine-readable form.
 
     One that `begins` may be the first of a project; for the others there must be a state folder.
@@ -29,7 +31,7 @@ def command(*, json: bool = True, begins: bool = False) -> Callable[[Callable[..
             found = store.find_home(home)
             if not begins:
                 _need_state(found)
-            setup(found, f"assay-{function.__name__}")
+            setup(found, f"assay-{name or function.__name__}")
             with store.use(found) as opened:
                 return function(opened, **values)
 
@@ -38,7 +40,7 @@ def command(*, json: bool = True, begins: bool = False) -> Callable[[Callable[..
         called = click.option("--home", help="The state folder; .assay of this or a higher folder when omitted.")(
             called
         )
-        return click.command(name=function.__name__)(called)
+        return click.command(name=name or function.__name__)(called)
 
     return made
 

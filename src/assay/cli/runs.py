@@ -73,7 +73,7 @@ def runs(store: Store, filter: str, as_json: bool, as_csv: bool, **options: Any)
             console().print(f"more: --page {found.token}", style="dim")
 
 
-def _more_is_better(metric: str, said: bool | None) -> bool:  # noqa: FBT001
+def _more_is_better(metric: str, said: bool | None) -> bool:
     return said if said is not None else not _LOW.search(metric)
 
 
@@ -101,7 +101,7 @@ def _worth_a_column(values: list[dict[str, Any]], first: list[str]) -> list[str]
     return list(dict.fromkeys([*first, *differing, *alike]))[: _COLUMNS + 2]
 
 
-def _show_importance(found: list["RunRow"], metric: str, highest: bool | None, as_json: bool) -> None:  # noqa: FBT001
+def _show_importance(found: list["RunRow"], metric: str, highest: bool | None, as_json: bool) -> None:
     from assay.track.importance import importance
 
     known = importance(found, metric, highest=_more_is_better(metric, highest))

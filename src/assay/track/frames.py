@@ -26,7 +26,7 @@ def as_table(runs: Sequence[RunRow]) -> pa.Table:
 
 def _column(values: list[Any]) -> list[Any]:
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float} or len(kinds) == 1 and not kinds & {dict, list}:
+    if kinds <= {int, float} or (len(kinds) == 1 and not kinds & {dict, list}):
         return [float(value) if value is not None and kinds == {int, float} else value for value in values]
     return [None if value is None else str(value) for value in values]
 
