@@ -85,3 +85,14 @@ def test_check_says_good_with_0(project: Path, assay) -> None:
     said = assay("check", "trips.parquet", "--contract", "taxi:Trip")
     assert (said.code, said.out) == (0, "trips.parquet   1,200 rows   12 checks passed\n")
     assert pq.read_metadata("trips.parquet").num_rows == 1200
+
+
+def test_a_version_says_where_it_comes_from(published: Path, assay) -> None:
+    found = json.loads(assay("models", "long-trip", "--version", "1", "--json").out)
+    assert found["data"]["rows"] > 0
+    assert len(found["features_hash"]) == 64
+    assert found["run_id"].startswith("long-trip-")
+    assert found["takes"]["$ref"].endswith("Trip") or found["takes"]["$defs"]
+    shown = assay("models", "long-trip", "--version", "1").out
+    assert found["features_hash"][:12] in shown
+    assert assay("models", "long-trip", "--version", "99").code == 2

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("model", required=False)
-def models(store: Store, model: str | None, as_json: bool) -> None:
+@click.option("--version", type=int, help="Where this version comes from: run, data, contract, features, code.")
+def models(store: Store, model: str | None, version: int | None, as_json: bool) -> None:
     r"""The models that have a champion, or the versions of MODEL.
 
     \b
-    Example: assay models flight-delay
+    Example: assay models flight-delay --version 3
     """
     from assay.track import alias, champion, versions
     from assay.track.versions import model_names
 
+    if model and version is not None:
+        _show_lineage(store, model, version, as_json=as_json)
+        return
     if model:
         champion(store, model)  # or it is unknown
     found = versions(store, model) if model else [v for n in model_names(store) if (v := alias(store, n))]
@@ -39,6 +43,32 @@ def models(store: Store, model: str | None, as_json: bool) -> None:
             v.model, str(v.version), until, v.run_id or "", "champion" if now.get(v.model) == v.version else ""
         )
     console().print(table if found else "no model is published yet")
+
+
+def _show_lineage(store: Store, model: str, version: int, *, as_json: bool) -> None:
+    from assay.model.lineage import lineage
+    from assay.track import find_version
+
+    found = lineage(store, find_version(store, model, version))
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    data = found.data or {}
+    takes = found.takes.get("$defs", {}).get(found.takes.get("$ref", "").rpartition("/")[2], found.takes)
+    for name, value in {
+        "model": f"{found.model}/{found.version}, {found.format}",
+        "trained until": found.trained_until,
+        "run": found.run_id or "",
+        "code": found.code_version or "outside of git",
+        "parameters": " ".join(f"{key}={value}" for key, value in found.params.items()),
+        "data": f"{data.get('rows', 0):,} rows, sha256 {str(data.get('sha256', ''))[:12]}",
+        "takes": ", ".join(takes.get("properties", {})),
+        "features": f"{', '.join(found.features)}; code sha256 {found.features_hash[:12]}",
+        "bundle": found.bundle[:12],
+    }.items():
+        table.add_row(f"[dim]{name}[/]", value)
+    console().print(table)
 
 
 @command()

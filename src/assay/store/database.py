@@ -18,6 +18,7 @@ from sqlalchemy.exc import (
     OperationalError,
     StatementError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from assay.errors import AssayError, BadInput, Unavailable
 
@@ -61,6 +62,8 @@ class Database:
     def _errors(self) -> Generator[None]:
         try:
             yield
+        except PoolTimeout:
+            raise Unavailable("every connection to the database is in use", do="Ask again in a moment.") from None
         except DataError as error:
             raise BadInput("the database can't keep a value", _first_line(error)) from None
         except DatabaseError as error:

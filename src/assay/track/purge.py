@@ -137,15 +137,25 @@ def _remove_experiments(store: Store, before: datetime) -> int:
 
 
 def _remove_files(store: Store, done: Purged, *, dry_run: bool) -> None:
-    young = now() - YOUNG
-    old = {digest: size for digest, size, modified in store.artifacts.digests() if modified < young}
+    old = _old(store)
     if not old:
         return
-    for digest in old.keys() - _referred(store):  # looked up after the files were listed
+    referred = _referred(store)
+    going = old.keys() - referred
+    if not going:
+        return
+    # Content that somebody keeps again meanwhile is young again, or has its row by now: looked up once more at the end.
+    for digest in (going & _old(store).keys()) - _referred(store):
         done.files += 1
         done.bytes += old[digest]
         if not dry_run:
             store.artifacts.delete(digest)
+
+
+def _old(store: Store) -> dict[str, int]:
+    """The sizes of the files that are old enough, by digest."""
+    young = now() - YOUNG
+    return {digest: size for digest, size, modified in store.artifacts.digests() if modified < young}
 
 
 def _referred(store: Store) -> set[str]:
