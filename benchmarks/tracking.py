@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from measure import HERE, Row
 
@@ -21,6 +22,8 @@ CLIENT = HERE / "peers" / "tracking_client.py"
 SECONDS = 8.0
 RUNS = 10_000
 MANY = 100_000
+#: Beyond those that the clients made before.
+FIRST_SERIES = 10_000_000
 DIRECT = """
 import mlflow, sys, time
 client = mlflow.MlflowClient(sys.argv[1]); run = client.create_run("0").info.run_id
@@ -123,25 +126,47 @@ class _Ours:
         return _pss(self.process)
 
     def fill(self, count: int, first: int = 0) -> None:
+        """Runs as they stand after their clients logged them, written in bulk."""
+        from sqlalchemy import insert
+
         from assay import store
-        from assay.store.database import upsert
-        from assay.store.schema import metric_series, params, runs, tags
+        from assay.store.schema import metric_points, metric_series, params, runs, tags
         from assay.times import now
         from assay.track.experiments import experiment_id
-        from assay.track.points import Point, add_points
 
-        with store.use(store.find_home(self.home)) as opened, opened.database.begin() as connection:
-            number = experiment_id(connection, "many")
-            for i in range(first, first + count):
-                run = f"{i:032x}"
-                row = {"id": run, "experiment_id": number, "name": f"run-{i}", "kind": "tracked", "status": "finished"}
-                upsert(connection, runs, [row | {"started_at": now(), "user": "me"}])
-                values = [("auc", (i * 7919 % 1000) / 1000), *((f"m{k}", i / (k + 1)) for k in range(9))]
-                add_points(connection, run, [Point(name, value, 0, 1000) for name, value in values])
-                kept = [("lr", ("0.1", "0.01", "0.3")[i % 3]), *((f"p{k}", str(i % (k + 2))) for k in range(9))]
-                upsert(connection, params, [{"run_id": run, "name": k, "value": v, "text": v} for k, v in kept])
-                upsert(connection, tags, [{"run_id": run, "name": "mlflow.user", "value": "me"}])
-            connection.execute(metric_series.select().limit(1))
+        with store.use(store.find_home(self.home)) as opened:
+            with opened.database.begin() as connection:
+                number = experiment_id(connection, "many")
+            for start in range(first, first + count, 2000):
+                rows: dict[Any, list[dict[str, Any]]] = {
+                    runs: [],
+                    params: [],
+                    tags: [],
+                    metric_series: [],
+                    metric_points: [],
+                }
+                for i in range(start, min(start + 2000, first + count)):
+                    run = f"{i:032x}"
+                    row = {
+                        "id": run,
+                        "experiment_id": number,
+                        "name": f"run-{i}",
+                        "kind": "tracked",
+                        "status": "finished",
+                    }
+                    rows[runs].append(row | {"started_at": now(), "user": "me"})
+                    kept = [("lr", ("0.1", "0.01", "0.3")[i % 3]), *((f"p{k}", str(i % (k + 2))) for k in range(9))]
+                    rows[params] += [{"run_id": run, "name": k, "value": v, "text": v} for k, v in kept]
+                    rows[tags].append({"run_id": run, "name": "mlflow.user", "value": "me"})
+                    values = [("auc", (i * 7919 % 1000) / 1000), *((f"m{k}", i / (k + 1)) for k in range(9))]
+                    for k, (name, value) in enumerate(values):
+                        series = {"id": FIRST_SERIES + i * 10 + k, "run_id": run, "name": name}
+                        point = {"step": 0, "at_us": 1000, "value": value, "is_nan": False}
+                        rows[metric_series].append(series | point)
+                        rows[metric_points].append({"series_id": series["id"]} | point)
+                with opened.database.begin() as connection:
+                    for table, some in rows.items():
+                        connection.execute(insert(table), some)
 
 
 class _Theirs:

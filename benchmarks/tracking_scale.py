@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from measure import Row
-from tracking import _Ours
+from tracking import FIRST_SERIES, _Ours
 
 RUNS, METRICS, POINTS = 100_000, 10, 100
 FILL = """
@@ -36,7 +36,7 @@ def _measure(ours: _Ours) -> list[Row]:
         _fold(opened)
         before = path.stat().st_size
         started = time.perf_counter()
-        for first in range(1, RUNS * METRICS, 100_000):
+        for first in range(FIRST_SERIES, FIRST_SERIES + RUNS * METRICS, 100_000):
             with opened.database.begin() as connection:
                 connection.exec_driver_sql(FILL.format(points=POINTS, first=first, last=first + 99_999))
         took = time.perf_counter() - started

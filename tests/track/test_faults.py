@@ -106,7 +106,7 @@ def test_training_goes_on_while_the_folders_can_not_be_written(
     for path in (blocked, artifacts):  # a file where a folder should be: nobody can write there, root neither
         path.write_text("")
     done = program(TRAINING)
-    assert "runs are kept in" in done.stderr
+    assert "what runs say is kept in" in done.stderr
     assert "Traceback" not in done.stderr
     for path in (blocked, artifacts):
         path.unlink()
@@ -147,7 +147,7 @@ def test_training_goes_on_while_postgresql_is_stopped(
     opened.database.dispose()
     server(False)
     done = program(TRAINING)
-    assert "runs are kept in" in done.stderr
+    assert "what runs say is kept in" in done.stderr
     assert "Traceback" not in done.stderr
     server(True)
     arrived(opened, done.stdout.strip())
