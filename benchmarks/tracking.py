@@ -19,7 +19,7 @@ from measure import HERE, Row
 
 PYTHON = HERE.parent / ".venv" / "mlflow3" / "bin" / "python"
 CLIENT = HERE / "peers" / "tracking_client.py"
-SECONDS = 8.0
+SECONDS = 5.0
 RUNS = 10_000
 MANY = 100_000
 #: Beyond those that the clients made before.

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 TOPIC = "track"
 #: Others see what a run says about so long after it said it.
 DRAIN_EVERY_S = 1.0
+#: A run that logs very much is drained less often, so that draining takes at most a fifth of its time.
+REST = 4.0
 #: How long the end of a run waits for another process that is draining its events.
 WAIT_S = 10.0
 _AT_ONCE = 20_000
@@ -95,10 +97,13 @@ class Outbox:
         self._thread.start()
 
     def _keep(self, stop: threading.Event) -> None:
-        while not stop.wait(DRAIN_EVERY_S):
+        rest = DRAIN_EVERY_S
+        while not stop.wait(rest):
+            started = monotonic()
             self._spool.tick()
             self._spool.rotate()
             self._drain()
+            rest = max(DRAIN_EVERY_S, REST * (monotonic() - started))
 
     def close(self) -> None:
         """Bring in what is left; nothing is lost when that fails."""
