@@ -144,8 +144,10 @@ def deliver_if_possible(store: Store) -> None:
     """Bring in what others left, before something is looked up; what fails is left for later."""
     try:
         _bring_in(store)
+        if not store.home.artifacts_url.startswith("s3:"):  # a look-up does not wait for a bucket that may be silent
+            _hand_on(store)
     except Unavailable as error:
-        log.info("events of runs stay in the spool: %s", error.what)
+        log.info("what runs said stays in the spool: %s", error.what)
 
 
 def begun(store: Store, run_ids: set[str]) -> list[Started]:
