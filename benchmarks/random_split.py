@@ -18,12 +18,13 @@ def main(folder: Path) -> None:
     import flights  # pyright: ignore[reportMissingImports]
 
     from assay import store
-    from assay.model import read
-    from assay.model.train import with_label
+    from assay.model.labels import with_labels
+    from assay.tables import read
     from assay.times import instant
 
     with store.use(store.find_home(folder / ".assay")):
-        whole, label = with_label(flights.model, read("data/flights", flights.Departure))
+        whole, truth = with_labels(flights.model, read("data/flights", flights.Departure))
+        label = truth.labels["late"]
         chosen = np.random.default_rng(1).random(len(whole)) < 0.8
         by_chance = auc(flights, whole, label, chosen, ~chosen)
         print(f"random split of the year           AUC {by_chance:.3f}", flush=True)
@@ -41,11 +42,11 @@ def main(folder: Path) -> None:
 
 def auc(flights, whole: pa.Table, label: np.ndarray, past: np.ndarray, ahead: np.ndarray) -> float:
     from assay.contract.formats.arrow import columns
+    from assay.metrics import score
     from assay.model.features import compute, encode, learn_categories
-    from assay.model.score import score
 
     learn, judge = (
-        compute(flights.model, columns(whole.filter(pa.array(part)), flights.Departure)) for part in (past, ahead)
+        compute(flights.model, columns(whole.filter(pa.array(part)), flights.Departure), {}) for part in (past, ahead)
     )
     codes = {
         name: {value: float(i) for i, value in enumerate(values)} for name, values in learn_categories(learn).items()

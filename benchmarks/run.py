@@ -9,7 +9,19 @@ from pathlib import Path
 
 from measure import Row
 
-ALL = ("imports", "spool", "tracking", "checks", "profiles", "memory", "serving", "demo")
+ALL = (
+    "imports",
+    "spool",
+    "crash_states",
+    "tracking",
+    "checks",
+    "profiles",
+    "memory",
+    "serving",
+    "hostile",
+    "growth",
+    "demo",
+)
 PAGE = Path(__file__).parents[1] / "BENCHMARKS.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

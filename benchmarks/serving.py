@@ -83,14 +83,15 @@ def _project(project: Path) -> tuple[str, Path]:
     from assay import store
     from assay.cli.flights_data import build
     from assay.contract.decode import to_json
-    from assay.model import open_bundle, read
+    from assay.model import open_bundle
     from assay.model.bundle import ESTIMATOR
     from assay.store.artifacts import unpack
+    from assay.tables import read
     from assay.track import champion
 
     shutil.copy(HERE.parent / "examples" / "flights" / "flights.py", project)
     build(project / "data")
-    asof = ["--asof", "2013-09-23T06:00-04:00"]
+    asof = ["--asof", "2013-09-23T06:00-04:00", "--publish"]
     subprocess.run(
         [sys.executable, "-m", "assay", "run", "flights:weekly", *asof], cwd=project, check=True, capture_output=True
     )

@@ -1,29 +1,26 @@
-"""MLflow's unmodified client at our server and at MLflow's own, and our own client beside MLflow's straight on SQLite."""
+"""MLflow's unmodified client at our server, at FastTrackML and at MLflow's own, and our own client beside MLflow's straight on SQLite."""
 
 import json
 import os
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from measure import HERE, Row
+from trackers import PYTHON, Server, servers
 
-PYTHON = HERE.parent / ".venv" / "mlflow3" / "bin" / "python"
 CLIENT = HERE / "peers" / "tracking_client.py"
 SECONDS = 5.0
-RUNS = 10_000
-MANY = 100_000
-#: Beyond those that the clients made before.
-FIRST_SERIES = 10_000_000
+RUNS, MANY = 3_000, 100_000
+UNITS = {
+    "log_metric": ("calls/s", "ms a call"),
+    "log_batch": ("metrics/s in batches of 1,000", "ms a batch"),
+    "runs": ("runs/s, 10 metrics, 10 parameters", "ms a run"),
+}
 DIRECT = """
 import mlflow, sys, time
 client = mlflow.MlflowClient(sys.argv[1]); run = client.create_run("0").info.run_id
@@ -48,222 +45,78 @@ def measure() -> list[Row]:
         print("MISSING: MLflow is not installed: make parts", flush=True)
         return []
     with tempfile.TemporaryDirectory() as name:
-        return _measure(Path(name))
+        folder = Path(name)
+        return [*_served(folder), *_own(folder)]
 
 
-def _measure(folder: Path) -> list[Row]:
-    ours, theirs = _Ours(folder), _Theirs(folder)
-    cold = [one.cold() for one in (ours, theirs)]
-    with ours.running() as at_ours, theirs.running() as at_theirs:
-        found = {name: (_asked(at_ours, name), _asked(at_theirs, name)) for name in ("log_metric", "log_batch", "runs")}
-        memory = [one.memory() for one in (ours, theirs)]
-    ours.fill(RUNS)
-    theirs.fill(RUNS)
-    with ours.running() as at_ours, theirs.running() as at_theirs:
-        search = [_asked(address, "search") for address in (at_ours, at_theirs)]
-        server = _server_time(at_ours)
-    ours.fill(MANY - RUNS, first=RUNS)
-    with ours.running() as at_ours:
-        larger = _asked(at_ours, "search")
-        larger_server = _server_time(at_ours)
-    told = "MLflow's own server, SQLite"
-    units = {
-        "log_metric": "calls/s",
-        "log_batch": "metrics/s in batches of 1,000",
-        "runs": "runs/s, 10 metrics, 10 parameters",
-    }
-    rows = [
-        Row(f"MLflow's client: {name}", f"{a:,.0f} {units[name]}", told, f"{b:,.0f}", a / b)
-        for name, (a, b) in found.items()
+def _served(folder: Path) -> list[Row]:
+    each = servers(folder)
+    cold = [one.cold(1 if one.fills == "fill_mlflow.py" else 3) for one in each]
+    rows = _compared("server: cold start to its first answer", "s", cold, each, digits=2)
+    rows += _logged(each)
+    for one in each:
+        one.fill(RUNS)
+    rows += _searched(each, RUNS)
+    ours_and_fast = [one for one in each if one.fills != "fill_mlflow.py"]  # MLflow's own takes minutes to search these
+    for one in ours_and_fast:
+        one.fill(MANY - RUNS, RUNS)
+    return rows + _searched(ours_and_fast, MANY)
+
+
+def _logged(each: list[Server]) -> list[Row]:
+    rates: dict[str, list[float]] = {what: [] for what in UNITS}
+    costs: dict[str, list[float]] = {what: [] for what in UNITS}
+    memory: list[float] = []
+    for one in each:
+        with one.running() as address:
+            for what in UNITS:
+                _asked(address, what, 0.5)
+                before = one.cpu()
+                done = _asked(address, what, SECONDS)
+                rates[what].append(done["rate"])
+                costs[what].append((one.cpu() - before) / done["calls"] * 1000)
+            memory.append(one.memory())
+    rows: list[Row] = []
+    for what, (unit, each_one) in UNITS.items():
+        rows += _compared(f"MLflow's client: {what}", unit, rates[what], each, more_is_better=True)
+        rows += _compared(f"server CPU: {what}", each_one, costs[what], each, digits=2)
+    return rows + _compared("server: memory (PSS) after this load", "MiB", memory, each)
+
+
+def _searched(each: list[Server], count: int) -> list[Row]:
+    took: list[float] = []
+    costs: list[float] = []
+    for one in each:
+        with one.running() as address:
+            _asked(address, "search", 0)
+            before = one.cpu()
+            done = _asked(address, "search", 0)
+            took.append(done["search_s"] * 1000)
+            costs.append((one.cpu() - before) / done["calls"] * 1000)
+    what = f"search of {count:,} runs, first 100"
+    return [
+        *_compared(f"MLflow's client: {what}", "ms", took, each),
+        *_compared(f"server CPU: {what}", "ms", costs, each, digits=1),
     ]
-    rows += [
-        Row(
-            f"MLflow's client: search of {RUNS:,} runs, first 100",
-            f"{search[0] * 1000:.0f} ms, of it {server * 1000:.0f} ms server",
-            told,
-            f"{search[1] * 1000:.0f} ms",
-            search[1] / search[0],
-        ),
-        Row(f"the same of {MANY:,} runs", f"{larger * 1000:.0f} ms, of it {larger_server * 1000:.0f} ms server"),
-        Row("server: cold start to its first answer", f"{cold[0]:.2f} s", told, f"{cold[1]:.1f} s", cold[1] / cold[0]),
-        Row(
-            "server: memory (PSS) after this load",
-            f"{memory[0]:.0f} MiB",
-            told,
-            f"{memory[1]:.0f} MiB",
-            memory[1] / memory[0],
-        ),
+
+
+def _compared(
+    what: str, unit: str, values: list[float], each: list[Server], *, digits: int = 0, more_is_better: bool = False
+) -> list[Row]:
+    """Ours, the first, beside each of the others."""
+    ours, *others = values
+    shown = f"{ours:,.{digits}f} {unit}"
+    if not others:
+        return [Row(what, shown)]
+    return [
+        Row(what, shown, one.name, f"{value:,.{digits}f}", ours / value if more_is_better else value / max(ours, 1e-9))
+        for one, value in zip(each[1:], others, strict=True)
     ]
-    return rows + _own(folder)
 
 
-class _Ours:
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "ours" / ".assay"
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> str:
-        command = [sys.executable, "-m", "assay", "up", "--port", "0", "--home", str(self.home)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        assert self.process.stdout
-        return self.process.stdout.readline().split()[-1]
-
-    def cold(self) -> float:
-        times: list[float] = []
-        for _ in range(3):
-            started = time.perf_counter()
-            _wait(self.start())
-            times.append(time.perf_counter() - started)
-            _stop(self.process)
-        return statistics.median(times)
-
-    @contextmanager
-    def running(self) -> Iterator[str]:
-        yield self.start()
-        _stop(self.process)
-
-    def memory(self) -> float:
-        return _pss(self.process)
-
-    def fill(self, count: int, first: int = 0) -> None:
-        """Runs as they stand after their clients logged them, written in bulk."""
-        from sqlalchemy import insert
-
-        from assay import store
-        from assay.store.schema import metric_points, metric_series, params, runs, tags
-        from assay.times import now
-        from assay.track.experiments import experiment_id
-
-        with store.use(store.find_home(self.home)) as opened:
-            with opened.database.begin() as connection:
-                number = experiment_id(connection, "many")
-            for start in range(first, first + count, 2000):
-                rows: dict[Any, list[dict[str, Any]]] = {
-                    runs: [],
-                    params: [],
-                    tags: [],
-                    metric_series: [],
-                    metric_points: [],
-                }
-                for i in range(start, min(start + 2000, first + count)):
-                    run = f"{i:032x}"
-                    row = {
-                        "id": run,
-                        "experiment_id": number,
-                        "name": f"run-{i}",
-                        "kind": "tracked",
-                        "status": "finished",
-                    }
-                    rows[runs].append(row | {"started_at": now(), "user": "me"})
-                    kept = [("lr", ("0.1", "0.01", "0.3")[i % 3]), *((f"p{k}", str(i % (k + 2))) for k in range(9))]
-                    rows[params] += [{"run_id": run, "name": k, "value": v, "text": v} for k, v in kept]
-                    rows[tags].append({"run_id": run, "name": "mlflow.user", "value": "me"})
-                    values = [("auc", (i * 7919 % 1000) / 1000), *((f"m{k}", i / (k + 1)) for k in range(9))]
-                    for k, (name, value) in enumerate(values):
-                        series = {"id": FIRST_SERIES + i * 10 + k, "run_id": run, "name": name}
-                        point = {"step": 0, "at_us": 1000, "value": value, "is_nan": False}
-                        rows[metric_series].append(series | point)
-                        rows[metric_points].append({"series_id": series["id"]} | point)
-                with opened.database.begin() as connection:
-                    for table, some in rows.items():
-                        connection.execute(insert(table), some)
-
-
-class _Theirs:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "theirs"
-        self.folder.mkdir()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> str:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-        command = [PYTHON, "-m", "mlflow", "server", "--port", str(port)]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/m.db", "--artifacts-destination", self.folder]
-        with (self.folder / "log").open("a") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
-        _wait(address := f"http://127.0.0.1:{port}")
-        return address
-
-    def cold(self) -> float:
-        self.start()  # makes its database
-        _stop(self.process)
-        started = time.perf_counter()
-        self.start()
-        took = time.perf_counter() - started
-        _stop(self.process)
-        return took
-
-    @contextmanager
-    def running(self) -> Iterator[str]:
-        yield self.start()
-        _stop(self.process)
-
-    def memory(self) -> float:
-        return _pss(self.process)
-
-    def fill(self, count: int) -> None:
-        fill = HERE / "peers" / "fill_mlflow.py"
-        subprocess.run([sys.executable, fill, self.folder / "m.db", str(count)], check=True)
-
-
-def _wait(address: str) -> None:
-    while True:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.01)
-
-
-def _stop(process: "subprocess.Popen[str] | subprocess.Popen[bytes] | None") -> None:
-    assert process
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdout:
-        process.stdout.close()
-
-
-def _pss(process: "subprocess.Popen[str] | subprocess.Popen[bytes] | None") -> float:
-    """MiB of a process and all that it began; pages that several share are counted once."""
-    assert process
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getsid(int(folder.name)) == process.pid:
-                text = (folder / "smaps_rollup").read_text()
-                total += int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1])
-        except (OSError, StopIteration):
-            continue
-    return total / 1024
-
-
-def _asked(address: str, what: str) -> float:
-    command = [PYTHON, CLIENT, address, what, str(SECONDS)]
-    done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    return done["search_s" if what == "search" else what]
-
-
-def _server_time(address: str) -> float:
-    """The time of the same search without a client around it."""
-    asked = urllib.request.urlopen(f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name=many")
-    number = json.loads(asked.read())["experiment"]["experiment_id"]
-    body = {
-        "experiment_ids": [number],
-        "filter": "metrics.auc > 0.8 and params.lr = '0.1'",
-        "order_by": ["metrics.auc DESC"],
-        "max_results": 100,
-    }
-    times: list[float] = []
-    for _ in range(9):
-        request = urllib.request.Request(
-            f"{address}/api/2.0/mlflow/runs/search", json.dumps(body).encode(), {"content-type": "application/json"}
-        )
-        started = time.perf_counter()
-        with urllib.request.urlopen(request) as answer:
-            answer.read()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def _asked(address: str, what: str, seconds: float) -> dict[str, Any]:
+    command = [PYTHON, CLIENT, address, what, str(seconds)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 def _own(folder: Path) -> list[Row]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from measure import Row
-from tracking import FIRST_SERIES, _Ours
+from trackers import FIRST_SERIES, Ours
 
 RUNS, METRICS, POINTS = 100_000, 10, 100
 FILL = """
@@ -20,10 +20,10 @@ FROM metric_series s CROSS JOIN n WHERE s.id BETWEEN {first} AND {last}
 
 def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
-        return _measure(_Ours(Path(name)))
+        return _measure(Ours(Path(name) / "ours"))
 
 
-def _measure(ours: _Ours) -> list[Row]:
+def _measure(ours: Ours) -> list[Row]:
     from assay import store
     from assay.track import search
     from assay.track.points import history

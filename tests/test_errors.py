@@ -1,13 +1,33 @@
 import pytest
 
-from assay.contract import Fault, Invalid
-from assay.errors import AssayError, BadInput, Corrupt, NotFound, Refused, Unavailable, first_few, near_miss
+from assay.contract import Invalid, Violation
+from assay.errors import (
+    AssayError,
+    BadInput,
+    Conflict,
+    Corrupt,
+    NotFound,
+    Refused,
+    Taken,
+    Unavailable,
+    first_few,
+    near_miss,
+)
 from assay.times import instant
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(AssayError, 3), (Refused, 1), (BadInput, 2), (NotFound, 2), (Unavailable, 3), (Corrupt, 3)],
+    [
+        (AssayError, 3),
+        (Refused, 1),
+        (BadInput, 2),
+        (NotFound, 2),
+        (Taken, 2),
+        (Unavailable, 3),
+        (Conflict, 3),
+        (Corrupt, 3),
+    ],
 )
 def test_the_exit_code_is_on_the_class(error: type[AssayError], code: int) -> None:
     assert error("what").exit_code == code
@@ -25,7 +45,7 @@ def test_five_of_many_values_are_shown_and_the_rest_counted() -> None:
     assert first_few((str(i) for i in range(5)), 5) == ["0", "1", "2", "3", "4"]
     assert first_few((str(i) for i in range(10**4)), 10**4) == ["0", "1", "2", "3", "4", "... and 9,995 more"]
     assert first_few([], 0) == []
-    error = Invalid("Trip", [Fault(f"$[{i}]", "1", "an object") for i in range(7)])
+    error = Invalid("Trip", [Violation(f"$[{i}]", "1", "an object") for i in range(7)])
     assert str(error).splitlines() == [
         "the input breaks Trip in 7 places",
         *(f"  $[{i}]: 1, expected an object" for i in range(5)),

@@ -44,10 +44,10 @@ def test_what_is_no_length_of_time(text: str) -> None:
 
 
 def test_a_length_beyond_the_calendar() -> None:
-    assert words(lambda: duration("9" * 400 + "d")).endswith("is too long a time\nWrite at most some thousand years.")
-    assert words(lambda: duration("999999999d 2d")).endswith("is too long a time\nWrite at most some thousand years.")
+    assert words(lambda: duration("9" * 400 + "d")).endswith("is too long a time\nUse at most a few thousand years.")
+    assert words(lambda: duration("999999999d 2d")).endswith("is too long a time\nUse at most a few thousand years.")
     assert words(lambda: instant("900000d", at=NOON)) == (
-        "'900000d' reaches back before the year 1\nWrite at most some hundred years."
+        "'900000d' reaches back before the year 1\nUse at most a few hundred years."
     )
 
 

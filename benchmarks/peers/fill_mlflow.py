@@ -5,14 +5,14 @@ import sys
 
 
 def main():
-    path, count = sys.argv[1], int(sys.argv[2])
+    path, count, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     db = sqlite3.connect(path)
     db.execute(
-        "INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace)"
+        "INSERT OR IGNORE INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace)"
         " VALUES ('many', 'mlflow-artifacts:/many', 'active', 0, 0, 'default')"
     )
     (number,) = db.execute("SELECT experiment_id FROM experiments WHERE name = 'many'").fetchone()
-    for i in range(count):
+    for i in range(first, first + count):
         run = f"{i:032x}"
         db.execute(
             "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, source_version,"

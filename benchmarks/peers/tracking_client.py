@@ -16,10 +16,11 @@ QUERY, ORDER = "metrics.auc > 0.8 and params.lr = '0.1'", ["metrics.auc DESC"]
 
 def rate(work, seconds):
     work()
-    count, start = 0, time.perf_counter()
+    calls, count, start = 1, 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         count += work()
-    return count / (time.perf_counter() - start)
+        calls += 1
+    return calls, count / (time.perf_counter() - start)
 
 
 def main():
@@ -32,7 +33,7 @@ def main():
             start = time.perf_counter()
             page = client.search_runs([found], QUERY, order_by=ORDER, max_results=100)
             times.append(time.perf_counter() - start)
-        print(json.dumps({"search_s": sorted(times)[len(times) // 2], "found": len(page)}))
+        print(json.dumps({"search_s": sorted(times)[len(times) // 2], "calls": len(times), "found": len(page)}))
         return
     experiment = client.create_experiment(f"bench-{what}-{time.time_ns()}")
     run = client.create_run(experiment).info.run_id
@@ -55,11 +56,9 @@ def main():
         )
         return 1
 
-    done = {}
-    for name, work in (("log_metric", metric), ("log_batch", batch), ("runs", made)):
-        if what in (name, "all"):
-            done[name] = rate(work, seconds)
-    print(json.dumps(done))
+    work = {"log_metric": metric, "log_batch": batch, "runs": made}[what]
+    calls, done = rate(work, seconds)
+    print(json.dumps({"rate": done, "calls": calls}))
 
 
 main()

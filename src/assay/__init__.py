@@ -1,4 +1,4 @@
-"""Assay keeps models fresh and honest. What a user's project names is here, each loaded when it is first used."""
+"""Assay checks, trains, judges and serves models. Each name of the public API is imported when it is first used."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -6,10 +6,42 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from assay.blessing import Policy
     from assay.checks import Calendar, Checks, col, fresh, like, rows, sql, unique
-    from assay.contract import Columns, EventTime, Key, Record, between, nulls
+    from assay.contract import (
+        Columns,
+        EventTime,
+        Key,
+        Probabilities,
+        Record,
+        between,
+        length,
+        nulls,
+        probability,
+        quantile,
+    )
     from assay.logs import setup as setup_logs
-    from assay.model import Matrix, Model, hour, load_model, log_model, month, read, split, weekday
+    from assay.metrics import metric
+    from assay.model import (
+        Codes,
+        Estimator,
+        Matrix,
+        Model,
+        bucket,
+        cyclic,
+        day_of_year,
+        elapsed,
+        hashed,
+        holiday,
+        hour,
+        impute,
+        load_model,
+        log_model,
+        month,
+        one_hot,
+        split,
+        weekday,
+    )
     from assay.pipelines import pipeline, step
+    from assay.tables import csv, read
     from assay.track import (
         active_run,
         log_artifact,
@@ -35,10 +67,42 @@ __version__ = "0.1.0"
 _HOMES = {
     "assay.blessing": ("Policy",),
     "assay.checks": ("Calendar", "Checks", "col", "fresh", "like", "rows", "sql", "unique"),
-    "assay.contract": ("Columns", "EventTime", "Key", "Record", "between", "nulls"),
+    "assay.contract": (
+        "Columns",
+        "EventTime",
+        "Key",
+        "Probabilities",
+        "Record",
+        "between",
+        "length",
+        "nulls",
+        "probability",
+        "quantile",
+    ),
     "assay.logs:setup": ("setup_logs",),
-    "assay.model": ("Matrix", "Model", "hour", "load_model", "log_model", "month", "read", "split", "weekday"),
+    "assay.metrics": ("metric",),
+    "assay.model": (
+        "Codes",
+        "Estimator",
+        "Matrix",
+        "Model",
+        "bucket",
+        "cyclic",
+        "day_of_year",
+        "elapsed",
+        "hashed",
+        "holiday",
+        "hour",
+        "impute",
+        "load_model",
+        "log_model",
+        "month",
+        "one_hot",
+        "split",
+        "weekday",
+    ),
     "assay.pipelines": ("pipeline", "step"),
+    "assay.tables": ("csv", "read"),
     "assay.track": (
         "active_run",
         "log_artifact",
@@ -64,20 +128,32 @@ _WHERE = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Calendar",
     "Checks",
+    "Codes",
     "Columns",
+    "Estimator",
     "EventTime",
     "Key",
     "Matrix",
     "Model",
     "Policy",
+    "Probabilities",
     "Record",
     "active_run",
     "between",
     "bless",
+    "bucket",
     "check",
     "col",
+    "csv",
+    "cyclic",
+    "day_of_year",
+    "elapsed",
     "fresh",
+    "hashed",
+    "holiday",
     "hour",
+    "impute",
+    "length",
     "like",
     "load_model",
     "log_artifact",
@@ -92,11 +168,15 @@ __all__ = [
     "log_params",
     "log_table",
     "log_text",
+    "metric",
     "month",
     "note",
     "nulls",
+    "one_hot",
     "pipeline",
+    "probability",
     "publish",
+    "quantile",
     "read",
     "rows",
     "set_tag",

@@ -2,10 +2,11 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from assay.errors import BadInput
+from assay.errors import BadInput, Unavailable
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -34,14 +35,19 @@ def duration(text: str | timedelta) -> timedelta:
     try:
         return sum((timedelta(**{_UNITS[unit]: float(count)}) for count, unit in parts), timedelta())
     except OverflowError:
-        raise BadInput(f"{text!r} is too long a time", do="Write at most some thousand years.") from None
+        raise BadInput(f"{text!r} is too long a time", do="Use at most a few thousand years.") from None
 
 
 def zone(name: str) -> ZoneInfo:
-    """The time zone called `name`; raises `BadInput` when there is none."""
+    """The time zone called `name`; raises `BadInput` when there is none, `Unavailable` when there are none at all."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, too long a name
+        if not available_timezones():
+            raise Unavailable(
+                "this machine has no time zones",
+                do="Install them: pip install 'assay[zones]', or your system's tzdata.",
+            ) from None
         raise BadInput(f"{name!r} is not a time zone", do="Use an IANA name like America/New_York or UTC.") from None
 
 
@@ -86,7 +92,7 @@ def _back(at: datetime, length: str) -> datetime:
     try:
         return at - duration(length)
     except OverflowError:
-        raise BadInput(f"{length!r} reaches back before the year 1", do="Write at most some hundred years.") from None
+        raise BadInput(f"{length!r} reaches back before the year 1", do="Use at most a few hundred years.") from None
 
 
 def aware(moment: datetime) -> datetime:

@@ -16,7 +16,7 @@ from assay.store import current
 @functools.wraps(_check)
 def _checked(*args: Any, **kwargs: Any) -> Report:
     report = _check(*args, **kwargs)
-    if context.run_id.get():
+    if context.run_id.get() and not context.what_if():
         keep_report(current(), report)
     return report
 

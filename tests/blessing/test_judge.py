@@ -1,12 +1,16 @@
 """Candidates are judged, published and taken back."""
 
+from datetime import timedelta
+
 import msgspec
+import pyarrow as pa
 import pytest
 
 from assay.blessing import Policy, Verdict, bless, entries, publish, rollback, verify
 from assay.errors import BadInput, NotFound, Refused
 from assay.model import train
 from assay.track import alias, find_runs
+from assay.track.provenance import user
 
 POLICY = Policy("auc", margin=0.02, within=(0.55, 1.0), max_age="21d")
 HOLDOUT = ("2013-01-15", 7, 60, 2)
@@ -24,7 +28,7 @@ def test_a_first_model_needs_an_absolute_range(opened, project, trips) -> None:
 
 
 def test_what_nobody_judged_is_not_published(opened, project, trips) -> None:
-    with pytest.raises(Refused, match="nobody has judged it"):
+    with pytest.raises(Refused, match="it has not been judged"):
         publish(train(project().model, trips()))
 
 
@@ -108,6 +112,20 @@ def test_a_holdout_that_overlaps_the_training_rows_is_refused(opened, project, t
         bless(candidate, trips("2013-01-14", 7), POLICY)
 
 
+def test_a_holdout_that_begins_with_the_last_row_of_training_overlaps_it(opened, project, trips) -> None:
+    candidate = train(project().model, trips())
+    last = candidate.open().facts.trained_until
+
+    def beginning_at(first):
+        rows = trips(*HOLDOUT)
+        begun = pa.array([first, *rows["start"].to_pylist()[1:]], pa.timestamp("us", "UTC"))
+        return rows.set_column(1, "start", begun)
+
+    with pytest.raises(BadInput, match="the holdout overlaps the rows it was trained on"):
+        bless(candidate, beginning_at(last), POLICY)
+    assert bless(candidate, beginning_at(last + timedelta(microseconds=1)), POLICY).blessed
+
+
 def test_a_verdict_stays_in_the_ledger_with_all_its_numbers(opened, project, trips) -> None:
     candidate = train(project().model, trips())
     verdict = bless(candidate, trips(*HOLDOUT), POLICY)
@@ -115,7 +133,8 @@ def test_a_verdict_stays_in_the_ledger_with_all_its_numbers(opened, project, tri
     publish(candidate)  # again changes nothing
     judged, published = entries(opened, "long-trip")
     assert msgspec.convert(judged.decoded(), Verdict) == verdict
-    assert published.decoded() == {"version": 1, "previous": None, "verdict": judged.id}
+    by = {"who": user(), "reason": "", "through": "assay"}
+    assert published.decoded() == {"alias": "champion", "version": 1, "previous": None, "verdict": judged.id, **by}
     assert verify(opened) == 2
     (run,) = find_runs(opened, name="long-trip")
     assert run.metrics == {"holdout_auc": verdict.score}
@@ -132,7 +151,8 @@ def test_rollback_goes_to_the_champion_before_and_to_any_version(opened, project
     with pytest.raises(BadInput, match="has no version before it"):
         rollback(opened, "long-trip")
     assert str(rollback(opened, "long-trip", to=3, reason="found the cause")) == "long-trip/3"
-    assert entries(opened)[-1].decoded() == {"version": 3, "previous": 1, "reason": "found the cause"}
+    by = {"who": user(), "reason": "found the cause", "through": "assay"}
+    assert entries(opened)[-1].decoded() == {"alias": "champion", "version": 3, "previous": 1, **by}
     with pytest.raises(NotFound, match="has no version 9"):
         rollback(opened, "long-trip", to=9)
     with pytest.raises(BadInput, match="is the champion already"):

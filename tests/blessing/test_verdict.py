@@ -13,7 +13,7 @@ from assay.blessing import Policy
 from assay.blessing.bootstrap import Interval, paired_interval, student_t
 from assay.blessing.verdict import compare, days_to_decide, leniency, range_fault, reasons_for
 from assay.errors import BadInput
-from assay.model.score import scorer
+from assay.metrics import scorer
 
 POLICY = Policy("auc", margin=0.01, within=(0.55, 0.9), max_age="21d")
 numbers = st.floats(-0.2, 0.2)
@@ -28,6 +28,11 @@ numbers = st.floats(-0.2, 0.2)
         (-0.03, 0.02, "undecidable"),
         (-0.03, -0.001, "worse"),
         (-inf, inf, "undecidable"),
+        # An end that stands on a limit is not surely beyond it.
+        (0.0, 0.02, "not worse"),
+        (-0.01, 0.02, "undecidable"),
+        (-0.01, -0.001, "worse"),
+        (-0.03, 0.0, "undecidable"),
     ],
 )
 def test_the_four_values(low: float, high: float, outcome: str) -> None:
@@ -73,7 +78,7 @@ def test_the_reason_says_the_numbers_and_what_would_decide() -> None:
     passes, (reason,) = reasons_for("undecidable", interval, POLICY, timedelta(days=7))
     assert not passes
     assert reason == (
-        "undecidable: auc -0.0060 [-0.0300, +0.0180] is below -0.0033, allowed beside an incumbent of 7d; "
+        "undecidable: auc -0.0060 [-0.0300, +0.0180] is below -0.0033, the limit beside an incumbent of 7d; "
         "about 253 days of holdout would decide"
     )
     assert days_to_decide(Interval(0.0, -inf, inf, 1), 0.01) is None
@@ -90,8 +95,8 @@ def test_an_absolute_range_has_both_ends() -> None:
     [
         ({"metric": "aux", "margin": 0.1}, "did you mean auc?"),
         ({"metric": "auc", "margin": -0.1}, "must be a number of 0 or more"),
-        ({"metric": "auc", "margin": 0.1, "within": (0.9, 0.5)}, "is no range"),
-        ({"metric": "auc", "margin": 0.1, "level": 1.5}, "no confidence level"),
+        ({"metric": "auc", "margin": 0.1, "within": (0.9, 0.5)}, "is not a range"),
+        ({"metric": "auc", "margin": 0.1, "level": 1.5}, "not a confidence level"),
         ({"metric": "auc", "margin": 0.1, "max_age": "3 fortnights"}, "is not a length of time"),
     ],
 )
@@ -146,6 +151,17 @@ def test_the_same_rows_give_the_same_interval_and_one_block_says_nothing() -> No
     assert first == second
     one = [scorer("auc", label, x, blocks * 0) for x in (a, b)]
     assert (paired_interval(*one, 1, level=0.9, resamples=10).low) == -inf
+
+
+@pytest.mark.parametrize("days", [6, 7, 14, 28])
+def test_the_interval_of_a_mean_over_a_few_days_is_as_wide_as_students(days: int) -> None:
+    """Plain percentiles of a bootstrap are too narrow by sqrt((n - 1) / n) and by what t is wider than the normal."""
+    each = np.random.default_rng(3).normal(0.01, 0.02, days)
+    interval = paired_interval(
+        lambda weights: weights @ each / days, lambda weights: weights @ each * 0, days, level=0.9, resamples=20_000
+    )
+    half = stats.t.ppf(0.95, days - 1) * each.std(ddof=1) / np.sqrt(days)
+    assert (interval.high - interval.low) / (2 * half) == pytest.approx(1, abs=0.07)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 4])

@@ -111,14 +111,14 @@ def test_rows_that_a_condition_leaves_out_prove_nothing() -> None:
 @pytest.mark.parametrize("error", ["24h", None])
 def test_a_table_without_a_time_is_not_fresh(error: str | None) -> None:
     result = only([None], AWARE, fresh("at", warn="1h", error=error))
-    assert (result.status, result.message) == ("fail" if error else "warn", "no time to tell the age by")
+    assert (result.status, result.message) == ("fail" if error else "warn", "no time from which to compute the age")
 
 
 @pytest.mark.parametrize(
     ("declare", "says"),
     [
         (lambda: fresh("at"), "needs a bound"),
-        (lambda: fresh("at", warn="2d", error="24h"), "can never warn: 2d is more than 24h"),
+        (lambda: fresh("at", warn="2d", error="24h"), "can never warn: 2d is longer than 24h"),
         (lambda: fresh("at", error="24h", zone="Newyork"), "not a time zone"),
         (lambda: Calendar(closed=["Caturday"]), "not a day of the week"),
         (lambda: Calendar(closed=["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]), "a day that is not closed"),

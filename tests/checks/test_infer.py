@@ -127,3 +127,34 @@ def test_all_rows_at_fault_are_exported_with_the_rule_they_break(place: str, tmp
 def test_rows_at_fault_need_a_place_that_can_be_written(tmp_path) -> None:
     with pytest.raises(Unavailable, match="can't write"):
         check(TABLE, RULES, failing=tmp_path / "no folder" / "bad.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "rule"),
+    [
+        ("hr", [i % 24 for i in range(600)], "between(0, 23)"),
+        ("hour", [7, 9, 11] + [8 + i % 13 for i in range(27)], "between(0, 23)"),
+        ("slot", [i % 24 for i in range(600)], "between(0, 23)"),
+        ("yday", [1 + i % 365 for i in range(500)], "between(1, 366)"),
+        ("holiday", [int(i % 30 == 0) for i in range(600)], "isin(0, 1)"),
+        ("weekday", [i % 7 for i in range(600)], "isin(0, 1, 2, 3, 4, 5, 6)"),
+        ("hum", [i % 90 / 100 for i in range(600)], "between(0.0, 1.0)"),
+        ("temp", [i % 40 for i in range(100)], "between(0, 50)"),
+        ("count", [i * 13 % 500 for i in range(600)], "between(0, 600)"),
+        ("species", ["Gentoo penguin (Pygoscelis papua)", "Adelie"] * 50, "isin"),
+        ("Comments", ["Nest never observed.", "No blood sample obtained."] * 50, ""),
+        ("few", [f"word{i % 28}" for i in range(60)], ""),
+        ("amount", [f"{i}.5" for i in range(98)] + ["?", "?"], "sql"),
+    ],
+)  # fmt: skip
+def test_limits_are_natural_ones(name: str, values: list[Any], rule: str) -> None:
+    table = pa.table({name: values, "key": [f"k{i}" for i in range(len(values))]})
+    checks = Checks.infer(table)
+    ours = [line for line in repr(checks).splitlines() if name in line and "nulls" in line]
+    if rule == "sql":
+        assert f'title="{name}: numbers kept as text", tolerance=0.04' in repr(checks)
+    else:
+        assert rule in ours[0]
+    assert rule or ours == [f'    col("{name}").nulls(),']
+    assert check(table, checks).passed
+    assert again(checks).rules == checks.rules

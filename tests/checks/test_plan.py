@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from assay.checks import Checks, Result, check, col, fresh, plan, rows
 from assay.checks.rules import Between, Nulls
-from assay.checks.run import Run
-from assay.checks.tables import open_table
-from assay.checks.tables.footers import read_footers
+from assay.checks.run import CheckRun
+from assay.tables import open_table
+from assay.tables.facts import Wanted
+from assay.tables.footers import read_footers
 
 NOON = datetime(2013, 6, 3, 12, tzinfo=UTC)
 RULES = Checks(
@@ -83,7 +84,7 @@ def test_files_give_the_report_of_a_full_scan(parts, group: int, statistics, abs
 def by_asking_footers(folder: Path) -> list[Result]:
     """As large files are checked, which these are not."""
     with closing(open_table(folder)) as opened:
-        return Run(replace(opened, footed=frozenset(opened.types)), RULES, NOON).results()[1]
+        return CheckRun(replace(opened, footed=frozenset(opened.types)), RULES, NOON).results()[1]
 
 
 def known(one: Result) -> tuple[object, ...]:
@@ -109,8 +110,8 @@ def test_a_range_that_holds_is_told_by_footers_and_a_broken_one_is_scanned_for(t
 def test_nulls_of_numbers_that_may_hold_nan_are_scanned_for(tmp_path: Path) -> None:
     files = written(tmp_path, pa.table({"x": [1.0, float("nan")], "none": pa.nulls(2, pa.float32())}))
     footers = read_footers(files, ["x", "none"])
-    assert plan.lacking([(Nulls("x"), "x"), (Nulls("none"), "none")], footers.columns) == {"x"}
-    assert plan.lacking([(Nulls("x"), "x")], footers.without_nan(["x"]).columns) == set()
+    assert Wanted(nulls=frozenset({"x", "none"})).lacking(footers.columns) == {"x"}
+    assert Wanted(nulls=frozenset({"x"})).lacking(footers.without_nan(["x"]).columns) == set()
     assert plan.answer(Nulls("none"), footers, NOON) == {"failing": 2}
     assert plan.answer(Between("none", 0, 1), footers, NOON) == {"failing": 0}
 

@@ -70,7 +70,7 @@ def test_a_failure_is_refused_in_three_parts() -> None:
     assert str(refused.value).splitlines() == [
         "pyarrow.Table: 1 of 11 checks failed",
         f"  wind_speed: {failed.message}   row 2  station=c  time=2013-02-12T12:00:00Z  wind_speed=1048.36",
-        "Mend the rows (counted from 0), or widen the rule in the contract: Weather.wind_speed, Weather.wind_gust",
+        "Correct the rows (counted from 0), or widen the rule in the contract: Weather.wind_speed, Weather.wind_gust",
     ]
     assert refused.value.exit_code == 1
 
@@ -94,7 +94,7 @@ def test_what_people_see(tmp_path) -> None:
         "      row 2  station=b2  time=2013-02-12T12:00:00Z  wind_speed=1049.0   b.parquet",
         "WARN  wind_gust    missing in 8 of 10 rows (80 %), at most 50 % expected",
         "      row 0  station=a0  time=2013-02-12T12:00:00Z  wind_gust=missing   a.parquet",
-        "Mend the rows (counted from 0), or widen the rule in the contract: Weather.wind_speed,",
+        "Correct the rows (counted from 0), or widen the rule in the contract: Weather.wind_speed,",
         "Weather.wind_gust",
     ]
 
@@ -124,7 +124,7 @@ def test_stale_rows_ask_for_newer_ones() -> None:
     report = check(weather(), fresh("time", error="26h"), now="2013-02-14T12:00:00Z")
     assert lines(report)[1:] == [
         "FAIL  time   newest 2013-02-12T12:00:00Z, 48h old, not older than 26h expected",
-        "Bring newer rows, or allow a greater age.",
+        "Load newer rows, or allow a greater age.",
     ]
 
 

@@ -108,18 +108,18 @@ def test_a_list_of_many_files_keeps_duplicates_across_them(tmp_path: Path) -> No
     [
         ("wether.parquet", r"wether\.parquet does not exist\n  did you mean weather\.parquet\?"),
         ("*.pq", r"\*\.pq matches no file"),
-        ("s3://bucket/x.parquet", "Only local files"),
-        ("empty", "empty holds no Parquet or CSV file"),
-        ("notes.txt", r"notes\.txt is neither Parquet nor CSV"),
+        ("s3://bucket/x.parquet", "only local files"),
+        ("empty", "empty holds no Parquet, CSV, JSON or Arrow file"),
+        ("notes.txt", r"notes\.txt is no table"),
         ("mixed", "mixed holds Parquet and CSV files"),
-        ("ragged.csv", r"ragged\.csv can't be read as CSV"),
+        ("noise.csv", r"noise\.csv is not UTF-8\n  line 3 holds the byte 0x80"),
     ],
 )
 def test_what_is_no_table_is_bad_input(name: str, says: str, tmp_path: Path) -> None:
     write(tmp_path / "weather.parquet", x=[1])
     write(tmp_path / "mixed" / "a.parquet", x=[1])
     (tmp_path / "mixed" / "a.csv").write_text("x\n1\n")
-    (tmp_path / "ragged.csv").write_bytes(b"a,b\n1,2\n" + bytes(range(128, 256)) * 9)
+    (tmp_path / "noise.csv").write_bytes(b"a,b\n1,2\n" + bytes(range(128, 256)) * 9)
     (tmp_path / "notes.txt").write_text("no table")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match=says):

@@ -69,8 +69,9 @@ def test_a_file_that_changes_while_it_is_read_is_reported_and_checked(tmp_path: 
     def replace() -> None:
         write(tmp_path / "new", 1.0, 2.0, 3.0).replace(path)
 
-    with meanwhile(replace):
-        report = check(path, RULES)
+    with meanwhile(replace):  # some of many looks meet it: none has to
+        reports = (check(path, RULES) for _ in range(200))
+        report = next(report for report in reports if not report.passed)
     assert [(one.rule, one.status) for one in report.results] == [
         ("rows", "pass"),
         ("between", "pass"),

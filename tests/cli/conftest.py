@@ -136,7 +136,7 @@ def published_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.chdir(folder)
         patch.delenv("ASSAY_HOME", raising=False)
-        patch.setattr(sys, "argv", ["assay", "run", "taxi:daily", "--asof", "2013-01-21"])
+        patch.setattr(sys, "argv", ["assay", "run", "taxi:daily", "--asof", "2013-01-21", "--publish"])
         patch.delitem(sys.modules, "taxi", raising=False)
         patch.setattr(sys, "path", [str(folder), *sys.path])
         main()

@@ -92,7 +92,7 @@ COMMANDS = {
     "an unknown run": (("resume", "daily@never"), 2, ["there is no run 'daily@never'"]),
     "a write through sql": (("sql", "DROP TABLE runs"), 2, ["assay sql only reads"]),
     "sql that does not run": (("sql", "SELECT nothing FROM runs"), 2, ["the query does not run"]),
-    "nothing served": (("skew", "long-trip"), 2, ["long-trip has served nothing"]),
+    "nothing served": (("skew", "long-trip"), 2, ["long-trip has served no rows"]),
     "nobody to send to": (
         ("send", "long-trip", "--day", "2013-01-20", "--url", "http://127.0.0.1:9"),
         3,
@@ -124,7 +124,7 @@ def test_looking_where_nothing_was_run_makes_nothing(command: str, project: Path
     (project / "trips.parquet").unlink()
     said = assay(command, "--home", str(project / ".assay"))
     assert said.code == 2
-    assert f"nothing has been run in {project} yet" in said.err
+    assert f"{project} has no state folder" in said.err
     assert [path.name for path in project.iterdir()] == ["taxi.py"]
 
 
@@ -143,8 +143,8 @@ def test_a_dead_database(published: Path, assay, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ASSAY_DATABASE", NO_DATABASE)
     said = assay("runs")
     assert said.code == 3
-    assert "the database postgresql+psycopg://nobody@127.0.0.1:1/nothing does not answer" in said.err
-    assert "point ASSAY_DATABASE to another; nothing was changed" in said.err
+    assert "the database postgresql://nobody@127.0.0.1:1/nothing does not answer" in said.err
+    assert "set ASSAY_DATABASE to another" in said.err
     assert (published / ".assay" / "assay.db").read_bytes() == kept
 
 
@@ -155,7 +155,7 @@ def test_a_database_file_that_is_none(published: Path, assay) -> None:
     damaged.write_bytes(b"this was a database once" * 200)
     said = assay("models")
     assert said.code == 3
-    assert "does not answer" in said.err
+    assert "is damaged, or another kind of file" in said.err
     assert damaged.read_bytes() == b"this was a database once" * 200
 
 

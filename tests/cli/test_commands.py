@@ -7,10 +7,11 @@ import pyarrow.parquet as pq
 
 from assay import store
 from assay.track import alias
+from assay.track.provenance import user
 
 
 def test_run_shows_its_steps_and_its_verdict(project: Path, assay) -> None:
-    said = assay("run", "taxi:daily", "--asof", "2013-01-21")
+    said = assay("run", "taxi:daily", "--asof", "2013-01-21", "--publish")
     assert said.code == 0
     lines = said.out.splitlines()
     assert [line.split()[1] for line in lines[:3]] == ["train", "bless", "publish"]
@@ -18,17 +19,17 @@ def test_run_shows_its_steps_and_its_verdict(project: Path, assay) -> None:
     assert lines[4].startswith("BLESSED  long-trip  auc 0.9")
     assert "first model: auc" in lines[5]
     assert "parity: " in lines[6]
-    again = assay("run", "taxi:daily", "--asof", "2013-01-21")
+    again = assay("run", "taxi:daily", "--asof", "2013-01-21", "--publish")
     assert (again.code, again.out) == (
         0,
-        "daily@2013-01-21T00:00Z is finished already; run it once more with --again\n",
+        "daily@2013-01-21T00:00Z is finished already; pass --again to run it again\n",
     )
 
 
 def test_a_refused_candidate_ends_with_1_and_leaves_the_champion(published: Path, assay) -> None:
     script = (published / "taxi.py").read_text()
     (published / "taxi.py").write_text(script.replace("within=(0.5, 1.0)", "within=(0.999, 1.0)"))
-    said = assay("run", "taxi:daily", "--asof", "2013-01-20")
+    said = assay("run", "taxi:daily", "--asof", "2013-01-20", "--publish")
     assert said.code == 1
     assert "REFUSED" in said.out
     assert "lies outside 0.999 to 1" in said.out
@@ -37,9 +38,9 @@ def test_a_refused_candidate_ends_with_1_and_leaves_the_champion(published: Path
 
 
 def test_json_has_stable_keys(published: Path, assay) -> None:
-    said = assay("run", "taxi:daily", "--asof", "2013-01-19", "--json")
+    said = assay("run", "taxi:daily", "--asof", "2013-01-19", "--publish", "--json")
     found = json.loads(said.out)
-    assert set(found) == {"run_id", "already_finished", "result"}
+    assert set(found) == {"run_id", "already_finished", "result", "what_if", "would"}
     assert {"blessed", "outcome", "metric", "score", "reasons", "comparison", "parity"} <= set(found["result"])
     (run, *_) = json.loads(assay("runs", "--name", "long-trip", "--json").out)
     assert {"id", "status", "params", "metrics", "data_identity", "code_version"} <= set(run)
@@ -50,25 +51,25 @@ def test_json_has_stable_keys(published: Path, assay) -> None:
 
 
 def test_a_replay_is_a_calendar_and_skips_what_is_finished(project: Path, assay) -> None:
-    said = assay("run", "taxi:daily", "--replay", "2013-01-18..2013-01-20")
+    said = assay("run", "taxi:daily", "--replay", "2013-01-18..2013-01-20", "--publish")
     first, legend = said.out.splitlines()
     assert first.startswith("Jan  18 first .9")
     assert [word for word in first.split() if word in {"18", "19", "20"}] == ["18", "19", "20"]
     assert legend.startswith("▲ better")
-    again = assay("run", "taxi:daily", "--replay", "2013-01-18..2013-01-20")
+    again = assay("run", "taxi:daily", "--replay", "2013-01-18..2013-01-20", "--publish")
     assert again.out.count("done before") == 3
 
 
 def test_rollback_and_ledger(published: Path, assay) -> None:
-    said = assay("run", "taxi:daily", "--asof", "2013-01-21", "--set", "trees=20", "--again")
+    said = assay("run", "taxi:daily", "--asof", "2013-01-21", "--publish", "--set", "trees=20", "--again")
     assert said.code == 0, said.out
     assert (
         assay("rollback", "long-trip", "--reason", "too eager").out == "the champion of long-trip is version 1 again\n"
     )
     lines = assay("ledger", "long-trip").out
-    assert "published: version 2, before it 1" in lines
-    assert "rolled back: version 1, before it 2, too eager" in lines
-    assert lines.endswith("lines, every seal whole\n")
+    assert f"published: version 2, before it 1, by {user()}" in lines
+    assert f"rolled back: version 1, before it 2, by {user()}, too eager" in lines
+    assert lines.endswith("lines, all seals valid\n")
 
 
 def test_schemas_of_a_contract(project: Path, assay) -> None:

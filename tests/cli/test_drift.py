@@ -13,7 +13,7 @@ import pytest
 from assay import store
 from assay.contract.decode import to_json
 from assay.drift.find import profile_days
-from assay.profiles.keep import kept, kept_rows
+from assay.profiles.profile_rows import kept, kept_rows
 from assay.serve.answer import answer, open_served
 from assay.track import champion
 
@@ -49,13 +49,13 @@ def test_drift_as_json_and_as_a_page(assay: Run, weeks: str) -> None:
 def test_drift_is_silent_until_there_is_enough_history(assay: Run, weeks: str) -> None:
     said = assay("drift", weeks, "--time", "at", "--since", "2013-01-15")
     assert said.code == 0
-    assert said.out.startswith("weather.parquet: too early to say; there are 8 whole windows")
+    assert said.out.startswith("weather.parquet: too few windows; there are 8 whole windows")
 
 
 def test_a_table_without_its_time_is_wrong_use(assay: Run, weeks: str) -> None:
     said = assay("drift", weeks)
     assert said.code == 2
-    assert "name its column of times with --time" in said.err
+    assert "give its time column with --time" in said.err
 
 
 def test_drift_of_a_model_keeps_the_profile_of_each_day_once(assay: Run, published: Path) -> None:
@@ -76,5 +76,5 @@ def test_drift_of_a_model_keeps_the_profile_of_each_day_once(assay: Run, publish
         served.log.close()
     said = assay("drift", "long-trip", "--every", "1d")
     assert said.code == 0
-    assert said.out.startswith("long-trip: too early to say; there are 2 whole windows")
+    assert said.out.startswith("long-trip: too few windows; there are 2 whole windows")
     assert assay("drift", "long-tripp").code == 2

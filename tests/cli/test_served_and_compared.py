@@ -49,7 +49,7 @@ def test_rows_of_versions_with_other_contracts_are_compared_each_with_its_own(pu
     )
     table = pq.read_table("trips.parquet")
     pq.write_table(table.append_column("seats", pa.array(range(len(table)))), "trips.parquet")
-    assert "published as long-trip/2" in assay("run", "taxi:daily", "--asof", "2013-01-21", "--again").out
+    assert "published as long-trip/2" in assay("run", "taxi:daily", "--asof", "2013-01-21", "--publish", "--again").out
     assert assay("skew", "long-trip").code == 0  # nothing served by it yet
     serve(lambda row: row, range(3, 6))
     said = assay("skew", "long-trip")
@@ -57,7 +57,7 @@ def test_rows_of_versions_with_other_contracts_are_compared_each_with_its_own(pu
 
 
 def test_parameters_of_several_types_are_read_by_sql_whatever_the_case(published: Path, assay) -> None:
-    assay("run", "taxi:daily", "--asof", "2013-01-20", "--set", "trees=7")
+    assay("run", "taxi:daily", "--asof", "2013-01-20", "--publish", "--set", "trees=7")
     said = assay("sql", "SELECT name, value FROM Params WHERE value = '7'")
     assert said.code == 0
     assert "trees" in said.out
@@ -75,14 +75,14 @@ def test_a_verdict_beside_a_champion_that_was_replaced_meanwhile_is_no_blessing(
 ) -> None:
     # Judged beside version 2; while it is judged somebody rolls back to 1.
     script = (published / "taxi.py").read_text()
-    assert assay("run", "taxi:daily", "--asof", "2013-01-21", "--set", "trees=9", "--again").code == 0
+    assert assay("run", "taxi:daily", "--asof", "2013-01-21", "--publish", "--set", "trees=9", "--again").code == 0
     (published / "taxi.py").write_text(
         script.replace(
             "def features(d: assay.Columns[Trip]) -> dict[str, np.ndarray]:\n",
             "def features(d: assay.Columns[Trip]) -> dict[str, np.ndarray]:\n    meanwhile()\n",
         ).replace("def fit(", MEANWHILE + "\n\ndef fit(", 1)
     )
-    said = assay("run", "taxi:daily", "--asof", "2013-01-21", "--set", "trees=11", "--again")
+    said = assay("run", "taxi:daily", "--asof", "2013-01-21", "--publish", "--set", "trees=11", "--again")
     assert said.code == Refused.exit_code, said
     assert "was judged before the champion changed" in said.err
     assert "beside long-trip/2" in said.err

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from assay.store import Store, find_home
+from assay.times import instant
 from assay.track import begin_run
 
 
@@ -55,6 +56,30 @@ def test_pages_go_on_and_csv_has_every_run(project: Path) -> None:
     assert {row["params.leaves"] for row in rows} == {"15", "31"}
 
 
+def test_ids_stay_whole_in_a_narrow_terminal_and_names_are_shown(project: Path) -> None:
+    store = Store(find_home(project / ".assay"))
+    names = [f"{number:032x}" for number in range(3)]
+    for name in names:
+        run = begin_run(store, "search", run_id=name, name=f"forest of {name[-1]}")
+        run.log_metrics({f"metric_{number}": number / 7 for number in range(20)})
+        run.log_params({f"param_{number}": "long" * 20 for number in range(20)})
+        run.finish()
+    begin_run(
+        store, "weekly", kind="pipeline", run_id="weekly@2011-12-26T06:00Z", asof=instant("2011-12-26T06:00Z")
+    ).finish()
+    store.database.dispose()
+    width = ["import sys; from assay.cli import command; command.WIDTH = 80; from assay.cli import main; main()"]
+    done = subprocess.run(
+        [sys.executable, "-c", *width, "runs"], cwd=project, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in names:
+        assert sum(line.startswith(f"{name} ") for line in lines) == 1
+    assert "  forest of 2" in done.stdout
+    assert any(line.startswith("weekly@2011-12-26T06:00Z ") and "pipeline" in line[40:] for line in lines)
+
+
 def test_what_matters_is_said(project: Path) -> None:
     shown = assay(project, "runs", "--importance", "auc").stdout
     assert shown.index("leaves") < shown.index("█")
@@ -94,7 +119,9 @@ def test_experiments_are_renamed_deleted_and_restored(project: Path) -> None:
     assay(project, "experiments", "rename", "search", "found")
     assert {one["name"] for one in as_json(project, "experiments")} == {"Default", "found"}
     assert as_json(project, "experiments", "delete", "found")[1]["deleted_at"]
+    assert as_json(project, "runs") == []
     assert not as_json(project, "experiments", "restore", "found")[1]["deleted_at"]
+    assert as_json(project, "runs") != []
     assert assay(project, "experiments", "rename", "found").returncode == 2
     assert "did you mean found" in assay(project, "experiments", "delete", "fund").stderr
 

@@ -25,7 +25,7 @@ DBT = Path(os.environ.get("ASSAY_DBT", ROOT / ".venv" / "dbt" / "bin" / "dbt"))
 SOURCES, TESTS = 36, 70
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not DBT.is_file(), reason=f"NOT COMPARED WITH DBT: there is no {DBT}; run: make parts"),
+    pytest.mark.skipif(not DBT.is_file(), reason="MISSING: dbt. Run: make parts"),
 ]
 PERIODS = {"minute": 60, "hour": 3600, "day": 86400}
 FRESHNESS = ("pass", "warn", "error", "runtime error")

@@ -53,9 +53,3 @@ def test_text_without_jinja_stays_as_it_is(text: str) -> None:
 def test_what_can_not_be_worked_out_is_told(text: str, why: str) -> None:
     with pytest.raises(Unreadable, match=why):
         RENDERER.value(text)
-
-
-def test_settings_of_a_model_are_read_without_running_it() -> None:
-    text = "{{ config(schema='deep', alias=var('word'), tags=whatever()) }} select {{ nothing_known() }} {{ config({'enabled': false}) }}"
-    found = RENDERER.calls(text, "config", frozenset(("schema", "alias", "enabled")))
-    assert found == {"schema": "deep", "alias": "lost", "enabled": False}

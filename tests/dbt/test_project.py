@@ -13,9 +13,9 @@ from assay.errors import BadInput, NotFound, Unavailable
 
 def test_a_folder_without_project_names_the_one_below(make, tmp_path: Path) -> None:
     make()
-    with pytest.raises(NotFound, match=r"no dbt project(.|\n)*shop\?"):
+    with pytest.raises(NotFound, match=r"not a dbt project(.|\n)*shop\?"):
         check_project(tmp_path)
-    with pytest.raises(NotFound, match="no dbt project"):
+    with pytest.raises(NotFound, match="not a dbt project"):
         check_project(tmp_path / "absent")
 
 
@@ -42,7 +42,7 @@ def test_a_folder_without_project_names_the_one_below(make, tmp_path: Path) -> N
         ),
         ("profiles.yml", "shop: {target: dev, outputs: {dev: {type: postgres}}}", "no dbname or no schema"),
         ("profiles.yml", "shop: {target: \"{{ env_var('NOT_SET_X') }}\", outputs: {}}", "no variable 'NOT_SET_X'"),
-        ("profiles.yml", "shop: {target: d, outputs: {d: {type: duckdb, path: 'md:x'}}}", "md:x is no file"),
+        ("profiles.yml", "shop: {target: d, outputs: {d: {type: duckdb, path: 'md:x'}}}", "md:x is not a file"),
         ("profiles.yml", "shop: {target: d, outputs: {d: {type: duckdb, path: gone.db}}}", "gone.db does not exist"),
         (
             "profiles.yml",

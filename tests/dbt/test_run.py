@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from assay.cli import cli
 from assay.dbt import check_project
 from assay.dbt.render import lines
-from assay.errors import Refused
+from assay.errors import BadInput, Refused
 
 SCHEMA = """
 sources:
@@ -137,3 +137,71 @@ def test_combinations_without_sense_are_refused(words: list[str], tmp_path: Path
     done = CliRunner().invoke(cli, ["check", *words, "--home", str(tmp_path / ".assay")])
     assert done.exit_code == 2
     assert "Error" in done.output
+
+
+def test_a_project_of_which_nothing_is_read_is_no_success(make, tmp_path: Path) -> None:
+    folder = make(files={"tests/one.sql": "select 1 as x where false"})
+    report = check_project(folder)
+    assert (report.tests, report.tests_read, report.exit_code) == (1, 0, 2)
+    assert lines(report)[0].endswith("0 of 1 test read   0 tables, 0 rows   nothing was read")
+    with pytest.raises(Refused, match="0 of 1 tests read"):
+        report.raise_for_failure()
+    words = ["check", "--dbt", str(folder), "--home", str(tmp_path / ".assay")]
+    assert CliRunner().invoke(cli, words, standalone_mode=False).return_value == 2
+
+
+def test_strict_fails_where_a_test_is_not_read(make) -> None:
+    schema = "models: [{name: orders, columns: [{name: id, data_tests: [not_null]}]}]"
+    files = {"models/orders.sql": "select 1 as id", "tests/one.sql": "select 1"}
+    folder = make(SQL, schema, files=files)
+    assert check_project(folder).exit_code == 0
+    assert check_project(folder, strict=True).exit_code == 1
+    assert check_project(folder, strict=True, exclude=["test_type:singular"]).exit_code == 0
+    assert check_project(folder, select=["no_such_model"]).exit_code == 2
+
+
+def test_vars_that_are_given_win(make, tmp_path: Path) -> None:
+    schema = """models: [{name: orders, columns: [{name: id, data_tests: [{not_null: {config: {where: "id > {{ var('floor') }}"}}}]}]}]"""
+    folder = make(SQL, schema, "vars: {floor: 1, shop: {floor: 2}}\n", {"models/orders.sql": "select 1 as id"})
+    words = ["check", "--dbt", str(folder), "--json", "--home", str(tmp_path / ".assay"), "--vars"]
+    found = json.loads(CliRunner().invoke(cli, [*words, "{floor: 7}"], standalone_mode=False).output)
+    assert "id > 7" in next(each["sql"] for each in found["results"] if each["kind"] == "test")
+    for wrong in ("[1]", "{a: ["):
+        assert isinstance(CliRunner().invoke(cli, [*words, wrong]).exception, BadInput)
+
+
+def test_the_column_at_fault_of_a_wide_table_is_shown(make) -> None:
+    wide = ", ".join(f"{i} AS c{i}" for i in range(12))
+    schema = "models: [{name: wide, columns: [{name: amount, data_tests: [not_null]}]}]"
+    folder = make(f"CREATE TABLE wide AS SELECT {wide}, NULL AS Amount", schema, files={"models/wide.sql": "select 1"})
+    (row,) = check_project(folder).having("fail")[0].worst
+    assert next(iter(row)) == "Amount"
+
+
+def test_branches_of_a_model_place_it_by_its_target(make) -> None:
+    branch = "{% if target.name == 'dev' %}{{ config(alias='b_dev') }}{% else %}{{ config(alias='b_prod') }}{% endif %}"
+    lost = "{% if adapter.get_columns(this) %}{{ config(alias='x') }}{% endif %} select 1"
+    schema = "models: [{name: branch, columns: [{name: id, data_tests: [unique]}]}, {name: lost, columns: [{name: id, data_tests: [unique]}]}]"
+    sql = "CREATE TABLE b_prod AS SELECT 1 AS id; CREATE TABLE b_dev AS SELECT 1 AS id UNION ALL SELECT 1"
+    report = check_project(make(sql, schema, files={"models/branch.sql": branch, "models/lost.sql": lost}))
+    assert {each.subject: each.status for each in report.of("test")} == {"branch": "fail", "lost": "error"}
+    assert report.having("fail")[0].failures == 1
+
+
+def test_versions_of_a_model_are_tested_one_by_one(make) -> None:
+    schema = """
+models:
+  - name: orders
+    columns: [{name: id, data_tests: [unique]}, {name: kind, data_tests: [not_null]}]
+    versions: [{v: 1, config: {alias: old}}, {v: 2, columns: [{include: '*', exclude: [kind]}]}]
+"""
+    sql = (
+        "CREATE TABLE old AS SELECT 1 AS id, NULL AS kind; CREATE TABLE orders_v2 AS SELECT 1 AS id UNION ALL SELECT 1"
+    )
+    files = {"models/orders_v1.sql": "select 1", "models/orders.sql": "select 1"}
+    report = check_project(make(sql, schema, files=files))
+    assert {each.name: each.status for each in report.of("test")} == {
+        "unique_orders_v1_id": "pass",
+        "not_null_orders_v1_kind": "fail",
+        "unique_orders_v2_id": "fail",
+    }

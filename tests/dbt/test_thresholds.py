@@ -74,5 +74,5 @@ def test_absent_is_not_null() -> None:
     "wrong", [7, {"warn_after": 3}, {"warn_after": {"count": 1, "period": "week"}}, {"error_after": {"count": "x"}}]
 )
 def test_what_is_no_threshold_is_told(wrong: Any) -> None:
-    with pytest.raises(Unreadable, match=r"no mapping|none of|no whole number"):
+    with pytest.raises(Unreadable, match=r"not a mapping|none of|not a whole number"):
         merge([wrong])

@@ -50,6 +50,12 @@ def test_the_commands_of_a_page_run(page: Path, flights_copy: Path) -> None:
             server.wait()
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "BENCHMARKS.md"], ids=lambda page: page.stem)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 def test_every_command_has_an_example_in_its_help_and_stands_in_a_page() -> None:
     from assay.cli import COMMANDS, cli
 
@@ -72,8 +78,8 @@ def serve_a_row(project: Path) -> None:
     """So that there is something to compare."""
     from assay import store
     from assay.contract.decode import to_json
-    from assay.model import read
     from assay.serve.answer import answer, open_served
+    from assay.tables import read
     from assay.track import champion
 
     with store.use(store.find_home(project / ".assay")) as opened:

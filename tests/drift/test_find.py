@@ -60,7 +60,7 @@ def test_too_little_history_is_silent(table: str) -> None:
     report, windows = table_drift(table, "at", since=FIRST + 14 * DAY)
     assert report.silent
     assert report.moved == []
-    assert "Too early to say: 8 windows" in drift_page(report, windows)
+    assert "Too few windows: 8 windows" in drift_page(report, windows)
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,15 @@ def test_days_make_windows_and_a_day_may_have_two_versions() -> None:
     with pytest.raises(BadInput, match="kept by day"):
         day_windows(days, timedelta(hours=36))
     assert day_windows({}, 7 * DAY) == []
+
+
+def test_missing_weeks_are_told(tmp_path: Path) -> None:
+    hours = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=i) for i in range(24 * 7 * 14)]
+    there = [at for at in hours if not 10 * 7 <= (at - hours[0]).days < 12 * 7]
+    pq.write_table(pa.table({"at": there, "x": [at.hour for at in there]}), tmp_path / "t.parquet")
+    report, windows = table_drift(str(tmp_path / "t.parquet"), "at")
+    assert [window.profile.rows for window in windows][9:13] == [168, 0, 0, 168]
+    assert [(one.shift.rule, one.shift.sentence) for one in report.moved] == [
+        ("rows", "no rows, before 168 to 168")
+    ] * 2
+    assert table_drift(str(tmp_path / "t.parquet"), "at")[0] == report

@@ -12,7 +12,7 @@ from counterparts import Mlflow, interpreter, run, serving
 
 from assay.store import Home, Store
 
-collect_ignore = ["fill_mlflow.py", "fill_wandb.py"]  # scripts for the interpreters that have them
+collect_ignore = ["fill_mlflow.py", "fill_wandb.py", "neptune_export.py"]  # scripts for the interpreters that have them
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ START_S = 120
 def interpreter(variable: str, name: str) -> str:
     path = os.environ.get(variable) or str(HERE.parents[1] / ".venv" / name / "bin" / "python")
     if not Path(path).is_file():
-        pytest.skip(f"there is no {path}: run `make parts`, or name an interpreter that has {name} in {variable}")
+        pytest.skip(f"MISSING: {name}. Run: make parts; or name an interpreter that has it in {variable}")
     return path
 
 

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Callable
 
+import pyarrow
 import pytest
 from counterparts import Mlflow
 
 from assay.errors import BadInput, NotFound, Unavailable
 from assay.exchange import Mirror, bring, open_mlflow
 from assay.store import Store
-from assay.track import begin_run
+from assay.track import begin_run, get_run
 
 
 def _filled(store: Store) -> str:
@@ -63,6 +64,64 @@ def test_runs_are_there_whole_and_once(store: Store, mlflow: Mlflow, own_server:
     assert again.runs_unchanged == 2
 
 
+ODD = {
+    "tiny": 5e-324,
+    "huge": 1.7976931348623155e308,
+    "tenth": 0.1,
+    "negative zero": -0.0,
+    "whole": 2**53 + 1,
+    "minus": -math.inf,
+}
+TEXTS = {
+    "plain": "a",
+    "unicode": "größe 模型 \U0001f680",
+    "lines": "a\n\tb ",
+    "quotes": "'\"`\\",
+    "long": "x" * 5_000,
+    "number": "007",
+    "empty": "",
+}
+
+
+def test_every_kind_of_value_arrives_unchanged(store: Store, mlflow: Mlflow, own_server: str) -> None:
+    files = {"bytes.bin": bytes(range(256)) * 5_000, "empty": b"", "deep/er/größe & co.txt": "ü".encode()}
+    with begin_run(store, "kinds", name="a name with 模型") as run:
+        for at, (name, value) in enumerate(ODD.items()):
+            for step in (-3, 0, 2**40):
+                run.log_metric(f"odd/{name}", value, step=step + at)
+        run.log_metric("nan", math.nan, step=1)
+        run.log_params({f"p.{name}": text for name, text in TEXTS.items()})
+        run.set_tags({f"t.{name}": text for name, text in TEXTS.items()})
+        some = run.log_dataset("rows", pyarrow.table({"größe": [1, 2]}), source="s3://bucket/rows")
+        others = run.log_dataset("other rows", pyarrow.table({"a": ["x"]}), context="")
+        for name, content in files.items():
+            run.log_artifact(name, content)
+        with begin_run(store, "kinds", name="child", parent=run.id):
+            pass
+    done = Mirror(store, own_server).once()
+    assert (done.runs, done.left_out, done.unfinished) == (2, {}, {})
+    there = _there(mlflow, own_server)[run.id]
+    assert there["name"] == "a name with 模型"
+    expected = {f"odd/{name}": (at, float(value)) for at, (name, value) in enumerate(ODD.items())}
+    points = {name: [(step, float(value)) for step, _, value in there["metrics"][name]] for name in expected}
+    largest = -1.7976931348623157e308  # MLflow keeps no infinity
+    for name, (at, value) in expected.items():
+        kept = largest if value == -math.inf else value
+        assert points[name] == [(step + at, kept) for step in (-3, 0, 2**40)], name
+    assert [value for _, _, value in there["metrics"]["nan"]] == ["nan"]
+    assert there["params"] == {f"p.{name}": text for name, text in TEXTS.items()}
+    assert {name: there["tags"][f"t.{name}"] for name in TEXTS} == TEXTS
+    assert {name: bytes.fromhex(content) for name, content in there["artifacts"].items()} == files
+    assert sorted(
+        [name, digest, tags.get("mlflow.data.context", "")] for name, digest, _, tags in there["datasets"]
+    ) == [
+        ["other rows", others[:36], ""],
+        ["rows", some[:36], "training"],
+    ]
+    again = Mirror(store, own_server).once()
+    assert (again.changed, again.runs_unchanged) == (False, 2)
+
+
 def test_what_is_logged_later_is_added(store: Store, mlflow: Mlflow, own_server: str) -> None:
     run = begin_run(store, "trips", name="long")
     run.log_metric("loss", 1.0, step=0)
@@ -87,14 +146,19 @@ def test_what_mlflow_refuses_is_named_and_the_rest_arrives(store: Store, mlflow:
     with begin_run(store, "trips") as run:
         run.log_metrics({"good": 1.0, "bad?name": 2.0})
         run.log_params({"fine": 1, "not#fine": 2})
+        run.log_artifact("fine.txt", b"fine")
+        run.log_artifact("not#fine.txt", b"x")
     done = Mirror(store, own_server).once()
     assert {why: len(what) for why, what in done.left_out.items()} == {
         "metrics that MLflow refuses": 1,
         "params that MLflow refuses": 1,
     }
+    [reason] = done.unfinished[f"trips/{get_run(store, run.id).name}"]
+    assert reason.startswith("not#fine.txt: the server does not take it")
     there = _there(mlflow, own_server)[run.id]
     assert list(there["metrics"]) == ["good"]
     assert there["params"] == {"fine": "1"}
+    assert list(there["artifacts"]) == ["fine.txt"]
 
 
 def test_what_came_from_a_server_is_not_sent_back_and_the_other_way(
@@ -115,7 +179,7 @@ def test_what_came_from_a_server_is_not_sent_back_and_the_other_way(
 def test_following_sends_what_is_logged_meanwhile(store: Store, mlflow: Mlflow, own_server: str) -> None:
     run = begin_run(store, "trips")
     run.flush()
-    command = [sys.executable, "-m", "assay", "mirror", own_server, "--follow", "--every", "1s"]
+    command = [sys.executable, "-m", "assay", "mirror", "mlflow", own_server, "--follow", "--every", "1s"]
     following = subprocess.Popen([*command, "--home", str(store.home.path)], stdout=subprocess.PIPE, text=True)
     try:
         assert following.stdout is not None
@@ -134,7 +198,7 @@ def test_following_sends_what_is_logged_meanwhile(store: Store, mlflow: Mlflow, 
 
 def test_wrong_addresses_and_experiments(store: Store, server: str) -> None:
     _filled(store)
-    with pytest.raises(BadInput, match="is not the address of a server"):
+    with pytest.raises(BadInput, match="is not the URL of a server"):
         Mirror(store, "mlruns")
     with pytest.raises(Unavailable, match="nothing answers"):
         Mirror(store, "http://127.0.0.1:9").once()

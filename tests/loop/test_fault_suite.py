@@ -14,10 +14,10 @@ from assay import store
 from assay.contract import fields
 from assay.contract.columns import Array, from_rows
 from assay.contract.decode import to_json
-from assay.model import read
 from assay.predictions import drain_predictions
 from assay.serve.answer import Served, open_served
 from assay.skew import SkewReport, find_skew
+from assay.tables import read
 from assay.times import now
 from assay.track import champion
 
@@ -56,7 +56,7 @@ class Serving:
         computed = bundle.features(from_rows(decoded, bundle.model.takes))
         if feature:
             feature(computed)
-        said = [[value] for value in bundle.predict(computed).tolist()]
+        said = bundle.settle(bundle.predict(computed)).records()
         assert self.served.log.append(request_id, now(), now(), decoded, computed, said)
 
 
@@ -178,7 +178,7 @@ def test_a_prediction_that_is_not_the_models_is_found(serving: Serving) -> None:
     for i, row in enumerate(serving.rows):
         decoded = serving.served.decoder.decode(to_json(row)).rows
         computed = bundle.features(from_rows(decoded, bundle.model.takes))
-        said = float(bundle.predict(computed)[0])
+        said = float(bundle.predict(computed)["probability"][0])
         serving.served.log.append(
             f"r{i}", now(), now(), decoded, computed, [[said / 2 if i in serving.faulty else said]]
         )

@@ -35,7 +35,17 @@ def test_the_core_installs_alone_and_stays_small(tmp_path: Path) -> None:
     (tmp_path / "small.py").write_text(SMALL)
     subprocess.run([assay, "run", "small:pipe", "--asof", "2013-01-01"], cwd=tmp_path, check=True)
     runs = subprocess.run([assay, "runs"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert "pipe@2013-01-01T00:00Z  finished" in runs.stdout
+    assert "pipe@2013-01-01T00:00Z~what-if  finished" in runs.stdout
+    lines = [f"{i},{i % 7},{i % 2},{i % 2}" for i in range(200)]
+    (tmp_path / "rows.csv").write_text("\n".join(["id,x,same,late", *lines]))
+    found = subprocess.run(
+        [assay, "quality", "rows.csv", "--label", "late"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert "same tells late in every row" in found.stdout
+    made = subprocess.run(
+        [assay, "init", "p", "rows.csv", "--label", "late"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert 'pip install "assay[lightgbm]"' in made.stdout
     demo = subprocess.run([assay, "demo", "flights", "f"], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert demo.returncode == 2
     assert 'Run: pip install "assay[demo]"' in demo.stderr

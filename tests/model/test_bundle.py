@@ -1,5 +1,6 @@
 """What is published carries its code and runs nothing else."""
 
+import gc
 import importlib
 import subprocess
 import sys
@@ -65,14 +66,14 @@ def publish(home: Path, scale: int) -> str:
     estimator = LinearRegression().fit(np.arange(5.0)[:, None], np.arange(5.0))
     moment = now().replace(year=2013)
     return current().artifacts.put(
-        pack_bundle(model, save(estimator), {"x": "number"}, {}, rows=5, trained_until=moment)
+        pack_bundle(model, save(estimator), {"x": "number"}, {}, learnt={}, rows=5, trained_until=moment)
     )
 
 
 def predict(digest: str) -> float:
     bundle = open_bundle(current(), digest)
     columns = Columns({"key": np.array(["k"]), "at": np.array([0], "datetime64[us]"), "x": np.array([1.0])})
-    return float(bundle.predict(bundle.features(columns))[0])
+    return float(bundle.predict(bundle.features(columns))["y"][0])
 
 
 def test_versions_with_other_code_live_side_by_side_whatever_lies_in_the_folder(home: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_model_outside_of_a_module_is_refused_with_what_to_do(home: Path) -> N
     model = sys.modules["things"].model
     del sys.modules["things"].model
     with pytest.raises(BadInput, match="is not a name of things"):
-        pack_bundle(model, save(_regression()), {"x": "number"}, {}, rows=1, trained_until=now())
+        pack_bundle(model, save(_regression()), {"x": "number"}, {}, learnt={}, rows=1, trained_until=now())
 
 
 def _regression():
@@ -131,7 +132,7 @@ def test_estimators_come_back_and_predict_the_same() -> None:
 
 
 def test_what_no_format_holds_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"fit\(\) gave a builtins.dict, which can't be kept"):
+    with pytest.raises(BadInput, match=r"fit\(\) gave a builtins.dict, which can't be stored"):
         save({"weights": 1})
 
 
@@ -157,3 +158,24 @@ def test_a_module_imported_while_features_are_computed_is_refused_by_training(pr
     with pytest.raises(BadInput, match="imports late when it is called"):
         train(module.model, trips)
     assert "late" in sys.modules  # what was hidden is back
+
+
+def test_modules_that_appear_while_the_loaded_ones_are_looked_through_do_no_harm(tmp_path: Path) -> None:
+    appeared: list[str] = []
+
+    def appear(*_: object) -> None:  # as by a finalizer that imports something
+        appeared.append(f"appeared_{len(appeared)}")
+        sys.modules[appeared[-1]] = pytest
+
+    before = gc.get_threshold()
+    gc.callbacks.append(appear)
+    gc.set_threshold(1)
+    try:
+        module = load({"sudden.py": b"ONE = 1"}, tmp_path, "sudden")
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(appear)
+        for name in appeared:
+            sys.modules.pop(name, None)
+    assert appeared
+    assert module.ONE == 1

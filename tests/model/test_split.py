@@ -92,7 +92,7 @@ def test_past_gap_and_holdout_are_all_rows_before_the_end(moments, holdout, gap,
 
 def test_a_share_of_the_rows_is_refused() -> None:
     assert refused(every(6, 10), holdout=0.2) == (
-        "holdout=0.2 would be a random share of the rows, which hides how the model does tomorrow\n"
+        "holdout=0.2 would be a random share of the rows, which overstates the model\n"
         'Give a length of time, like holdout="7d".'
     )
 

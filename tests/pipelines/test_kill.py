@@ -98,7 +98,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_run_resumes_at_the_unfinished_step(point: str, project: Path) -> None:
-    killed = assay(project, "run", "flow:p", "--asof", "2013-01-01", DIE_AT=point)
+    killed = assay(project, "run", "flow:p", "--asof", "2013-01-01", "--publish", DIE_AT=point)
     assert killed.returncode == -signal.SIGKILL
     resumed = assay(project, "resume", "p@2013-01-01T00:00Z")
     assert resumed.returncode == 0, resumed.stderr
@@ -109,7 +109,7 @@ def test_a_killed_run_resumes_at_the_unfinished_step(point: str, project: Path) 
 
 
 def test_the_same_command_goes_on_too_and_then_leaves_the_run_alone(project: Path) -> None:
-    command = ("run", "flow:p", "--asof", "2013-01-01")
+    command = ("run", "flow:p", "--asof", "2013-01-01", "--publish")
     assert assay(project, *command, DIE_AT="between part1 and next").returncode == -signal.SIGKILL
     assert assay(project, *command).returncode == 0
     assert (project / "done.txt").read_text().split() == STEPS
@@ -122,7 +122,7 @@ def test_the_same_command_goes_on_too_and_then_leaves_the_run_alone(project: Pat
 def test_a_step_that_fails_leaves_the_reason_and_finished_steps_are_kept(project: Path) -> None:
     script = project / "flow.py"
     script.write_text(PIPELINE.replace('work("total")', 'raise OSError("disk on fire")'))
-    failed = assay(project, "run", "flow:p", "--asof", "2013-01-01")
+    failed = assay(project, "run", "flow:p", "--asof", "2013-01-01", "--publish")
     assert failed.returncode == 3
     assert "OSError: disk on fire" in failed.stderr
     shown = assay(project, "runs")
@@ -134,23 +134,25 @@ def test_a_step_that_fails_leaves_the_reason_and_finished_steps_are_kept(project
 
 def test_what_cannot_be_kept_is_refused_by_the_name_of_its_step(project: Path) -> None:
     (project / "flow.py").write_text(PIPELINE.replace('return "big"', "return object()"))
-    refused = assay(project, "run", "flow:p", "--asof", "2013-01-01")
+    refused = assay(project, "run", "flow:p", "--asof", "2013-01-01", "--publish")
     assert refused.returncode == 2
-    assert "step big returned a builtins.object, which can't be kept" in refused.stderr
+    assert "step big returned a builtins.object, which can't be stored" in refused.stderr
 
 
 def test_a_run_that_another_process_works_on_is_refused(project: Path) -> None:
     (project / "slow.py").write_text(
-        "import time\nimport assay\n\n@assay.step\ndef wait():\n    open('begun', 'a').write('x')\n    time.sleep(3)\n"
+        "import os, time\nimport assay\n\n@assay.step\ndef wait():\n    open('begun', 'a').write('x')\n"
+        "    while not os.path.exists('go'):\n        time.sleep(0.01)\n"
         "\n@assay.pipeline()\ndef p(asof):\n    wait()\n"
     )
-    command = [sys.executable, "-m", "assay", "run", "slow:p", "--asof", "2013-01-01"]
+    command = [sys.executable, "-m", "assay", "run", "slow:p", "--asof", "2013-01-01", "--publish"]
     with subprocess.Popen(command, cwd=project) as first:
         while not (project / "begun").exists():
             assert first.poll() is None
-        second = assay(project, "run", "slow:p", "--asof", "2013-01-01")
+        second = assay(project, "run", "slow:p", "--asof", "2013-01-01", "--publish")
         assert second.returncode == 2
         assert "p@2013-01-01T00:00Z is running in another process" in second.stderr
+        (project / "go").touch()
         assert first.wait() == 0
     assert (project / "begun").read_text() == "x"
-    assert "finished already" in assay(project, "run", "slow:p", "--asof", "2013-01-01").stdout
+    assert "finished already" in assay(project, "run", "slow:p", "--asof", "2013-01-01", "--publish").stdout

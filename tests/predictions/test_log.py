@@ -13,6 +13,7 @@ from running import ROW
 from assay import store
 from assay.contract.columns import TEXT
 from assay.contract.decode import to_json
+from assay.doctor import examine
 from assay.errors import BadInput
 from assay.predictions import PredictionLog, drain_predictions, open_sql, read_rows
 from assay.serve.answer import Served, answer, open_served
@@ -175,24 +176,29 @@ def test_a_value_that_its_column_does_not_hold_is_refused(opened: store.Store) -
     one = served(opened)
     rows = one.decoder.decode(to_json(ROW)).rows
     features = one.bundle.features(_columns(one, rows))
-    with pytest.raises(BadInput, match="beyond what a column holds"):
+    with pytest.raises(BadInput, match="does not fit its column"):
         one.log.append("r", AT, AT, rows, features, [[2**70]])
     assert read_rows(opened.home, "long-trip") is None
 
 
-def test_a_value_too_large_for_its_column_keeps_no_other_from_the_table(opened: store.Store) -> None:
+def test_a_segment_with_a_value_that_its_column_does_not_hold_is_kept_and_reported(opened: store.Store) -> None:
     one = served(opened)
     rows = one.decoder.decode(to_json(ROW)).rows
     features = one.bundle.features(_columns(one, rows))
     wrong = type("Row", (), {**{name: getattr(rows[0], name) for name in one.bundle.layout.input_names}, "year": 2**63})
     assert one.log.append("wrong", AT, AT, [wrong()], features, [[0.5]])
+    one.log.rotate()
     assert one.log.append("right", AT, AT, rows, features, [[0.5]])
+    assert rows_of(opened).column("request_id").to_pylist() == ["right"]  # nothing asked meanwhile fails
     one.log.close()
-    assert drain_predictions(opened.home).records == 2
-    assert [(row["request_id"], row["input_year"]) for row in rows_of(opened).to_pylist()] == [
-        ("right", None),
-        ("wrong", None),
-    ]
+    done = drain_predictions(opened.home)
+    assert done.records == 1
+    (said,) = done.damaged
+    assert "the values of input_year do not fit its column of type int64" in said
+    assert len(list((opened.home.spool / "quarantine").iterdir())) == 1
+    assert [(row["request_id"], row["input_year"]) for row in rows_of(opened).to_pylist()] == [("right", None)]
+    (finding,) = [one for one in examine(opened) if one.what == "damaged"]
+    assert (finding.state, finding.said.split(" in ")[0]) == ("look", "1 segments")
 
 
 def _columns(one: Served, rows: list):

@@ -14,7 +14,7 @@ from assay.profiles.distance import (
     psi,
     wasserstein,
 )
-from assay.profiles.table import Column
+from assay.profiles.table import ColumnProfile
 
 counts = st.lists(st.integers(0, 1000), min_size=2, max_size=12).filter(any)
 pairs = st.integers(2, 12).flatmap(
@@ -57,7 +57,7 @@ def test_distances_of_samples_are_their_definitions(a: list[int], b: list[int]) 
     assert wasserstein(sample(a), sample(a), 2.0) == kolmogorov_smirnov(sample(b), sample(b)) == 0
 
 
-def column(values: np.ndarray) -> Column:
+def column(values: np.ndarray) -> ColumnProfile:
     return profile(pa.table({"x": values})).columns["x"]
 
 

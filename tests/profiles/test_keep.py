@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from assay.errors import Corrupt
 from assay.profiles import profile
-from assay.profiles.keep import keep, kept, kept_rows
+from assay.profiles.profile_rows import keep, kept, kept_rows
 from assay.store import Store, find_home
 
 

@@ -79,10 +79,54 @@ def test_one_odd_week_of_the_past_makes_nobody_blind() -> None:
 
 
 def test_a_few_rows_say_nothing_of_a_distribution() -> None:
-    assert rules(CALM, normal(0.5, 20)) == set()
+    assert rules(CALM, normal(0.5, 20)) == {"rows"}
 
 
-def test_an_empty_window_and_a_changed_type_are_borne() -> None:
-    assert shifts(CALM, profile(pa.table({"x": pa.array([], pa.float64())}))) == []
-    assert rules(CALM, ["a"] * 100) == set()
-    assert rules(CALM, np.full(200, np.nan)) == {"nulls"}
+def test_an_empty_window_and_a_changed_type_are_told() -> None:
+    assert rules(CALM, pa.array([], pa.float64())) == {"rows"}
+    assert rules(CALM, ["a"] * 2_000) == {"type"}
+    assert rules(CALM, np.full(2_000, np.nan)) == {"nulls"}
+
+
+def busy(times: float = 1.0) -> Profile:
+    hours = np.arange(2_016) % 24
+    return week(times * random.poisson(60 + 50 * np.sin(hours / 24 * 2 * np.pi)))
+
+
+def test_a_fault_that_lasts_is_told_for_eight_windows_and_then_history() -> None:
+    told = replay([*(busy() for _ in range(12)), *(busy(3) for _ in range(12))])
+    assert [bool(each) for each in told] == [False] * 12 + [True] * 8 + [False] * 4
+    empty = [week(np.where(np.arange(2_000) % 5, normal(), np.nan)) for _ in range(12)]
+    assert [bool(each) for each in replay([*CALM, *empty])] == [False] * 12 + [True] * 8 + [False] * 4
+
+
+def test_a_lost_column_another_type_and_another_number_of_rows_are_told_for_eight_windows() -> None:
+    def both(x: object, rows: int = 2_000) -> Profile:
+        return profile(
+            pa.table({"x": x, "y": pa.array(normal(rows=rows))} if x is not None else {"y": normal(rows=rows)})
+        )
+
+    calm = [both(normal()) for _ in range(10)]
+    lost = replay([*calm, *(both(None) for _ in range(10)), both(normal())])
+    assert [[(each.column, each.rule) for each in window] for window in lost[10:]] == [[("x", "lost")]] * 8 + [[]] * 3
+    typed = replay([*calm, *(both([str(value) for value in normal()]) for _ in range(10))])
+    assert [[(each.column, each.rule) for each in window] for window in typed[10:]] == [[("x", "type")]] * 8 + [[]] * 2
+    assert typed[10][0].sentence == "holds text, before numbers"
+    for rows in (20, 4_000):
+        (amount,) = shifts(calm, both(normal(rows=rows), rows=rows))
+        assert (amount.column, amount.rule) == ("", "rows")
+        assert amount.sentence == f"{rows:,} rows, before 2,000 to 2,000"
+
+
+def test_categories_that_vanished_are_named() -> None:
+    (gone, *_) = sorted(shifts(WORDS, week(["a", "b"] * 1_000)), key=lambda each: each.rule != "gone")
+    assert (gone.rule, gone.sentence[:20]) == ("gone", "no value is 'c', bef")
+    rare = [week(["a"] * 1_990 + ["b"] * 10) for _ in range(9)]
+    assert shifts(rare, week(["a"] * 2_000)) == []
+
+
+def test_the_same_windows_give_the_same_words() -> None:
+    values = [*(normal(np.sin(i)) for i in range(12)), normal(9)]
+    first, second = (replay([week(one) for one in values]) for _ in range(2))
+    assert first == second
+    assert any(first)

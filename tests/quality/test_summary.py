@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from assay.errors import BadInput
 from assay.quality import Quality, quality, quality_page
-from assay.quality.columns import cramers_v, spearman
+from assay.quality.correlation import cramers_v, rank_correlations
 from assay.quality.render import lines
 
 
@@ -24,7 +25,9 @@ def test_a_column_known_only_afterwards_is_called_out_as_the_worst(leaky: Path) 
     found = quality(leaky, "late")
     first, *others = found.findings
     assert (first.kind, first.columns, first.severity) == ("leakage", ("dep_delay",), "high")
-    assert first.sentence.startswith("dep_delay alone tells late with AUC 0.90; all other columns together reach 0.6")
+    assert first.sentence.startswith(
+        "dep_delay alone predicts late with AUC 0.90; all other columns together reach 0.6"
+    )
     assert "leakage" not in {one.kind for one in others}
     assert found.alone["dep_delay"] > 0.88
     assert max(value for name, value in found.alone.items() if name != "dep_delay") < 0.7
@@ -124,7 +127,7 @@ def test_a_table_of_a_database_is_looked_at(in_postgres: Callable[[pa.Table], st
     ("table", "label", "says"),
     [
         ({"late": [1, 0]}, "lat", r"no column lat\n  did you mean late\?"),
-        ({"late": [1, 1]}, "late", "has no two values"),
+        ({"late": [1, 1]}, "late", "does not have two values"),
         ({"late": ["a", "b", "c"]}, "late", "has 3 texts"),
         ({"late": pa.array([], pa.int64())}, None, "is empty"),
     ],
@@ -158,7 +161,12 @@ def test_correlations_are_those_of_the_books() -> None:
     dice = np.random.default_rng(1)
     a = dice.integers(0, 9, 500).astype(float)
     b = a + dice.normal(0, 3, 500)
-    assert spearman(a, b) == pytest.approx(scipy.spearmanr(a, b).statistic)
+    lacking = np.where(dice.random(500) < 0.1, np.nan, b)
+    found = list(rank_correlations([a, b, lacking, np.zeros(500)]))
+    assert found[0][1] == pytest.approx(scipy.spearmanr(a, b).statistic, abs=1e-5)
+    assert found[2][0] == pytest.approx(scipy.spearmanr(a, lacking, nan_policy="omit").statistic, abs=0.01)
+    assert found[2][1] == pytest.approx(1, abs=0.001)
+    assert not found[3][0] > 0
     codes = dice.integers(0, 4, 500)
     assert cramers_v(codes, codes) == pytest.approx(1)
     assert cramers_v(codes, dice.integers(0, 4, 500)) < 0.1
@@ -175,3 +183,41 @@ def test_the_command_prints_the_worst_first_and_writes_a_page(tmp_path: Path) ->
     assert "<script" not in written
     assert "the label in other words" in written
     assert quality_page(quality(tmp_path / "t.parquet")).startswith("<!doctype html>")
+
+
+def test_columns_that_are_alike_are_one_finding() -> None:
+    size = 300
+    first, second = np.random.default_rng(1).normal(0, 1, (2, size))
+    table = {f"same{i}": first for i in range(8)} | {"near": first**3, "far": second, "nearly": -(first**5)}
+    table |= {f"city{i}": [f"{i} {one > 0}" for one in first] for i in range(3)}
+    found = [one for one in quality(pa.table(table)).findings if one.kind in ("duplicate columns", "correlated")]
+    assert [one.sentence for one in found] == [
+        "same0, same1, same2, same3 and 4 others are the same in every row",
+        "city0, city1 and city2 are almost equivalent (Cramér's V at least 1.000)",
+        "same0, near and nearly are almost equivalent (rank correlation at least 1.000)",
+    ]
+    assert found[0].columns == tuple(f"same{i}" for i in range(8))
+
+
+def test_the_cost_of_very_many_columns_does_not_go_with_their_square() -> None:
+    dice, size, half = np.random.default_rng(1), 400, 2_500
+    numbers = {f"n{i}": dice.normal(0, 1, size) for i in range(half - 1)} | {"again": np.zeros(size)}
+    texts = {f"t{i}": dice.choice(["a", "b", "c"], size) for i in range(half)}
+    table = pa.table(numbers | texts | {"twin": numbers["n7"], "late": dice.random(size) < 0.3})
+    began = time.process_time()
+    found = quality(table, "late")
+    assert time.process_time() - began < 120  # pair by pair it was over half an hour
+    assert ("n7", "twin") in [one.columns for one in found.findings if one.kind == "duplicate columns"]
+    assert "only the first 100 of 2,500 columns of categories were compared with each other" in [
+        one.sentence for one in found.findings
+    ]
+    assert len(lines(found)) < 700
+
+
+def test_of_many_columns_fewer_rows_are_seen(tmp_path: Path) -> None:
+    numbers = np.arange(50_000.0)
+    pq.write_table(pa.table({f"c{i}": numbers for i in range(500)}), tmp_path / "t.parquet")
+    found = quality(tmp_path / "t.parquet")
+    assert 38_000 < found.sampled < 42_000
+    assert [one.kind for one in found.findings] == ["duplicate columns"]
+    assert len(found.findings[0].sentence) < 100

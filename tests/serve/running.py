@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = """
+import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -25,7 +27,7 @@ import pyarrow as pa
 
 import assay
 from assay.store import current
-from assay.track import register, set_alias
+from assay.track import By, aliases, register
 
 
 class Trip(assay.Record):
@@ -57,11 +59,19 @@ def other_features(d):
 def falling(d):
     if 66 in d.miles:
         raise ZeroDivisionError("a road without an end")
+    while 67 in d.miles:
+        time.sleep(0.01)
+    if 68 in d.miles:
+        re.match("(a+)+b", 60 * "a")
     return features(d)
 
 
 class Likely(assay.Record):
     probability: Annotated[float, assay.between(0.5, 1)]
+
+
+class Clipped(assay.Record):
+    probability: Annotated[float, assay.between(0.5, 1, outside="clip")]
 
 
 def fit(x, y):
@@ -77,6 +87,7 @@ model = declare(Long, features)
 other_model = declare(Long, other_features)
 sure = declare(Sure, features, "sure")
 likely = declare(Likely, features, "likely")
+clipped = declare(Clipped, features, "clipped")
 faulty = declare(Long, falling, "faulty")
 policy = assay.Policy("auc", margin=0.3, within=(0.5, 1.0))
 
@@ -102,11 +113,11 @@ def publish_all():
         verdict = assay.bless(candidate, holdout, policy)
         assert verdict.blessed, verdict
         assay.publish(candidate)
-    for declared in (sure, likely):  # nobody would bless them
+    for declared in (sure, likely, clipped):  # nobody would bless them
         candidate = assay.train(declared, past)
         with current().database.begin() as connection:
             made = register(connection, candidate.model, candidate.bundle, run_id=candidate.run_id, trained_until=None)
-            set_alias(connection, made.model, "champion", made.version)
+            aliases.move(connection, made.model, made.version, By("a test"))
 """
 PUBLISH = "import taxi; taxi.publish_all()"
 ROW: dict[str, Any] = {"trip": "a", "start": "2013-01-20T12:00:00Z", "zone": "north", "miles": 3.5, "seats": 4}
@@ -191,7 +202,7 @@ def ask(
 ) -> Reply:
     """One request on an open connection; a body that is no bytes is sent as JSON."""
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    connection.request(method, path, content, headers or {})
+    connection.request(method, path, content, {"content-type": "application/json"} | (headers or {}))
     answered = connection.getresponse()
     said = answered.read()
     return Reply(answered.status, {k.lower(): v for k, v in answered.getheaders()}, json.loads(said) if said else None)
@@ -213,10 +224,12 @@ def serving(home: Path, model: str = "long-trip", *options: str) -> Iterator[Ser
         try:
             assert process.stdout is not None
             assert process.stderr is not None
-            assert select.select([process.stdout], [], [], START_WITHIN_S)[0], "the server did not start"
+            waiting = select.poll()  # select() knows no descriptor above 1,023
+            waiting.register(process.stdout, select.POLLIN)
+            assert waiting.poll(1_000 * START_WITHIN_S), "the server did not start"
             line = process.stdout.readline()
-            assert " answers at http://127.0.0.1:" in line, line + process.stderr.read()
-            yield Server(process, int(line.split("127.0.0.1:")[1].split("/")[0]), home)
+            assert " answers at http" in line, line + process.stderr.read()
+            yield Server(process, int(line.split("://")[1].split("/")[0].rpartition(":")[2]), home)
         finally:
             if process.poll() is None:
                 process.kill()

@@ -69,7 +69,14 @@ def test_health_and_ready(server: Server) -> None:
         "model": "long-trip",
         "version": 2,
         "trained_until": None,
+        "dropping": False,
         "dropped_rows": 0,
+        "last_dropped_at": None,
+        "outside_contract": {"refused": 0, "clipped": 0, "allowed": 0},
+        "champion": "ok",
+        "drainer": "ok",
+        "drainer_restarts": 0,
+        "undrained": "",
     }
     assert server.ask("GET", "/ready").body == {"ready": True}
     assert server.ask("HEAD", "/ready").status == 200
@@ -125,11 +132,11 @@ def test_every_fault_is_named_with_path_value_and_rule(server: Server) -> None:
         ("$[1].zone", '"nord"'),
         ("$[1].miles", "101"),
         ("$[1].seats", "2.5"),
-        ("$[2].trip", None),
-        ("$[2].start", None),
-        ("$[2].zone", None),
-        ("$[2].miles", None),
-        ("$[2].seats", None),
+        ("$[2].trip", "missing"),
+        ("$[2].start", "missing"),
+        ("$[2].zone", "missing"),
+        ("$[2].miles", "missing"),
+        ("$[2].seats", "missing"),
     ]
     rules = {fault["path"]: fault["rule"] for fault in reply.body["faults"]}
     assert rules["$[1].miles"] == "a number, 0 to 100 mi"

@@ -2,16 +2,22 @@
 
 import asyncio
 import json
+import math
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import ROW
 
 from assay import store
 from assay.contract.decode import to_json
+from assay.model import Bundle
+from assay.model.estimator import Opened
 from assay.predictions import read_rows
 from assay.serve.answer import Served, Unanswerable, open_served, read
 from assay.serve.batch import MAX_ROWS, Batcher
+from assay.skew import find_skew
 from assay.store import Home
 from assay.track import champion, find_version
 
@@ -75,9 +81,53 @@ def test_one_request_that_fails_fails_no_other(opened: store.Store) -> None:
 
 def test_a_prediction_outside_of_its_contract_concerns_only_its_request(opened: store.Store) -> None:
     one = served(opened, "likely")
-    answers = ask_together([(one, miles(48)), (one, miles(1)), (one, miles(49))])
+    answers = ask_together([(one, miles(48)), (one, miles(1)[0]), (one, miles(49))])
     assert [type(said) for said in answers] == [dict, Unanswerable, dict]
     assert sorted(logged(opened, "likely")) == [("r0", 0, 48), ("r2", 0, 49)]
+
+
+def test_a_prediction_outside_of_its_contract_fails_no_other_row_of_its_request(opened: store.Store) -> None:
+    one = served(opened, "likely")
+    alone, together = ask_together([(one, miles(48)), (one, miles(1, 48, 2, 49))])
+    first, second, third, fourth = together["predictions"]
+    assert second == alone["predictions"][0]
+    assert set(fourth) == {"probability"}
+    assert "is not a number, 0.5 to 1" in first["error"]
+    assert "is not a number, 0.5 to 1" in third["error"]
+    assert sorted(logged(opened, "likely")) == [("r0", 0, 48), ("r1", 1, 48), ("r1", 3, 49)]
+    assert asdict(one.counts) == {"refused": 2, "clipped": 0, "allowed": 0}
+
+
+def test_a_clipped_prediction_is_answered_logged_and_no_skew(opened: store.Store) -> None:
+    one = served(opened, "clipped")
+    (said,) = ask_together([(one, miles(1, 48))])
+    low, high = (row["probability"] for row in said["predictions"])
+    assert low == 0.5 < high
+    rows = read_rows(opened.home, "clipped")
+    assert rows is not None
+    assert rows.sort_by("row").column("prediction_probability").to_pylist() == [low, high]
+    assert asdict(one.counts) == {"refused": 0, "clipped": 1, "allowed": 0}
+    assert find_skew(opened, "clipped").clean
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("model", ["long-trip", "clipped"])
+def test_what_is_no_number_is_refused_row_by_row_and_never_logged(
+    opened: store.Store, model: str, wrong: float
+) -> None:
+    one = served(opened, model)
+
+    position = list(one.bundle.facts.features).index("miles")
+    own = one.bundle
+    opened_file = Opened(lambda values: np.where(values[:, position] > 40, wrong, 0.75))
+    bundle = Bundle(own.digest, own.facts, own.model, opened_file)
+    one = replace(one, bundle=bundle)
+    answers = ask_together([(one, miles(1, 50, 2)), (one, miles(60)[0]), (one, miles(3)[0])])
+    good, bad, good_again = answers[0]["predictions"]
+    assert good == good_again == answers[2]["prediction"] == {"probability": 0.75}
+    assert f"the prediction {wrong} is not" in bad["error"]
+    assert isinstance(answers[1], Unanswerable)
+    assert sorted(logged(opened, model)) == [("r0", 0, 1), ("r0", 2, 2), ("r2", 0, 3)]
 
 
 def test_two_versions_are_not_mixed(opened: store.Store) -> None:

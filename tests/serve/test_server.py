@@ -1,15 +1,20 @@
 """The process: how it begins and ends, and how it adopts another version while it answers."""
 
+import http.client
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from running import ROW, Server, ask, run_assay, serving
+from running import ROW, Server, ask, environment, run_assay, serving
 
 from assay import store
 from assay.blessing import rollback
@@ -17,7 +22,7 @@ from assay.errors import BadInput
 from assay.listen import listen
 from assay.predictions import read_rows
 from assay.store import Home
-from assay.track import find_version, set_alias
+from assay.track import By, aliases, find_version
 
 
 def served_ids(home: Path, model: str = "long-trip") -> Counter[str]:
@@ -42,6 +47,46 @@ def test_a_signal_ends_it_cleanly_with_everything_drained(home: Path, number: in
     assert served_ids(home) == Counter(said)
 
 
+def test_a_signal_ends_it_although_feature_code_never_returns(home: Path) -> None:
+    with serving(home, "faulty") as server:
+        answered = server.predict(ROW).body["request_id"]
+        with send_row(server, ROW | {"miles": 67.0}) as stuck:
+            wait_until(lambda: asks_in_vain(server))
+            assert server.end() == 3
+            assert stuck.recv(1000) == b""
+    assert any("does not come back from falling (" in line["message"] for line in log_lines(home))
+    assert run_assay(home, "drain").returncode == 0
+    wait_until(lambda: served_ids(home, "faulty") == Counter([answered]))  # its drainer may be at it still
+
+
+@pytest.mark.parametrize("loaded", ["libpython", "duckdb", "lightgbm"])
+def test_a_signal_while_it_starts_ends_it(home: Path, loaded: str) -> None:
+    command = [sys.executable, "-m", "assay", "serve", "long-trip", "--port", "0", "--home", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment()) as process:
+        wait_until(lambda: loaded == "libpython" or loaded in Path(f"/proc/{process.pid}/maps").read_text(), 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+def test_a_signal_during_a_long_body_breaks_it_off(home: Path) -> None:
+    with serving(home) as server:
+        body, over = send_row(server, b"x" * 100_000, declared=8_000_000), threading.Event()
+
+        def trickle() -> None:
+            with suppress(OSError):
+                while not over.wait(0.2):
+                    body.sendall(b"x" * 4_000)
+
+        slow = threading.Thread(target=trickle)
+        slow.start()
+        try:
+            assert server.end() == 0
+        finally:
+            over.set()
+            slow.join()
+            body.close()
+
+
 def test_an_unknown_model_is_refused_with_the_near_miss(home: Path) -> None:
     ended = run_assay(home, "serve", "long-trp", "--port", "0")
     assert ended.returncode == 2
@@ -53,7 +98,9 @@ def test_a_port_in_use_is_named(home: Path) -> None:
         port = taken.getsockname()[1]
         ended = run_assay(home, "serve", "long-trip", "--port", str(port))
     assert ended.returncode == 3
-    assert f"can't listen on 127.0.0.1:{port}: Address already in use\nStop what listens there" in ended.stderr
+    assert (
+        f"can't listen on 127.0.0.1:{port}: Address already in use\nStop the process that listens there" in ended.stderr
+    )
 
 
 def test_a_port_that_is_none_is_the_users_fault() -> None:
@@ -120,7 +167,7 @@ def test_a_version_that_does_not_open_is_not_adopted_and_said_once(home: Path) -
         path.write_bytes(path.read_bytes()[:-1] + b"x")
         with serving(home) as server:
             with opened.database.begin() as connection:  # rollback() itself would refuse it
-                set_alias(connection, "long-trip", "champion", 1)
+                aliases.move(connection, "long-trip", 1, By("a test"))
             wait_until(lambda: refusals(home))
             time.sleep(2.5)
             assert server.predict(ROW).body["version"] == 2
@@ -140,6 +187,28 @@ def send(server: Server, stop: threading.Event, versions: list[int], said: list[
         versions.append(reply.body["version"] if reply.status == 200 else -reply.status)
         said.append(reply.body["request_id"])
     connection.close()
+
+
+def send_row(server: Server, body: dict[str, Any] | bytes, declared: int | None = None) -> socket.socket:
+    """A request whose answer nobody waits for; only a part of it when more is declared."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = f"POST /predict HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\ncontent-type: application/json\r\n"
+    opened = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    opened.sendall(f"{head}content-length: {declared or len(content)}\r\n\r\n".encode() + content)
+    return opened
+
+
+def asks_in_vain(server: Server) -> bool:
+    """Whether the server does not answer at all."""
+    asked = http.client.HTTPConnection("127.0.0.1", server.port, timeout=2)
+    try:
+        asked.request("GET", "/ready")
+        asked.getresponse()
+    except TimeoutError:
+        return True
+    finally:
+        asked.close()
+    return False
 
 
 def wait_until(is_so, within_s: float = 20) -> None:

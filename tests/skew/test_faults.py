@@ -234,7 +234,7 @@ class TestTimes:
 
     def test_days(self):
         days = moments(10).astype("datetime64[D]")
-        assert named(days, days - 1) == [("offset -1d", 10)]
+        assert named(days, days - np.timedelta64(1, "D")) == [("offset -1d", 10)]
 
     def test_noise_has_no_name(self):
         assert named(moments(40, 1), moments(40, 2)) == []

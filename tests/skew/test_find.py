@@ -2,12 +2,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from assay.cli.skew import _same
 from assay.contract.columns import TEXT
 from assay.profiles import profile
 from assay.skew import SkewReport
 from assay.skew.faults import Evidence, name_shapes
 from assay.skew.find import _same_key, world
+from assay.skew.render import _same
 
 
 def hours(*counts: int) -> np.ndarray:
@@ -25,7 +25,9 @@ def test_a_report_without_a_row_to_compare_does_not_claim_equal_inputs(table: st
     report = SkewReport(
         model="m", rows=3, versions=[1], since=None, table=table, unknown_keys=3, findings=[], shifts=[]
     )
-    assert _same(report) == f"features and predictions are what training code gives; inputs were not compared: {why}"
+    assert (
+        _same(report) == f"features and predictions equal those of the training code; inputs were not compared: {why}"
+    )
 
 
 def test_numbers_near_the_largest_are_looked_at_without_a_warning() -> None:

@@ -248,7 +248,7 @@ print(put - before, most() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="MISSING: /proc of Linux")
 def test_a_file_is_never_in_memory_as_a_whole(artifacts: Artifacts, opened: Store, tmp_path: Path) -> None:
     with (tmp_path / "in").open("wb") as file:
         for _ in range(96):
@@ -302,25 +302,27 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("only root may mount a small disk")
+        pytest.skip("MISSING: a small disk, which only root may mount. Run the tests as root.")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
+@pytest.mark.skipif(sys.platform != "linux", reason="MISSING: tmpfs of Linux")
 @pytest.mark.parametrize("place", ["folder", "s3"])
 def test_a_full_disk_is_unavailable_and_takes_smaller_files_again(
     small_disk: Path, place: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if place == "s3":  # the disk is where files wait for their upload
         monkeypatch.setenv("ASSAY_ARTIFACTS", request.getfixturevalue("bucket"))
-    artifacts = Store(find_home(small_disk)).artifacts
+    opened = Store(find_home(small_disk))
+    artifacts = opened.artifacts
     for _ in range(3):
         with pytest.raises(Unavailable, match="No space left on device"):
             artifacts.put_stream(os.urandom(PIECE) for _ in range(6))
     assert left(small_disk) == []
     stored = artifacts.put_stream(os.urandom(PIECE) for _ in range(2))
     assert len(artifacts.get(stored.digest)) == 2 * PIECE
+    opened.database.dispose()  # a bucket's marks were looked at
 
 
 def put_in_a_process(url: str, home: Path, seed: int) -> None:

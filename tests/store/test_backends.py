@@ -11,12 +11,12 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DatabaseError
 
 from assay.blessing import entries, verify
-from assay.blessing.ledger import append
 from assay.errors import BadInput, Corrupt, Unavailable
 from assay.store import Store, find_home
 from assay.store.database import Database
 from assay.store.schema import ledger, metadata, runs, tags
 from assay.track import begin_run, find_runs
+from assay.track.ledger import append
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def test_migrations_give_the_tables_of_the_schema(opened: Store) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    opened.database.upgrade()
     with opened.database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
@@ -127,3 +128,11 @@ def test_a_newer_schema_is_refused_and_left_alone(opened: Store, url: str) -> No
 def test_a_database_that_goes_away_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         Database("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+def test_a_long_answer_is_read_in_parts(opened: Store) -> None:
+    with opened.database.read() as connection:
+        numbers = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i FROM n")
+        found = connection.execution_options(yield_per=100).execute(numbers)
+        assert next(found)[0] == 1
+        assert sum(row[0] for row in found) == 5000 * 5001 // 2 - 1

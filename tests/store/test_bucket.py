@@ -16,7 +16,7 @@ from assay.errors import BadInput, NotFound, Unavailable
 from assay.store import Artifacts, Store, find_home
 from assay.store.bucket import Bucket
 from assay.track import begin_run
-from assay.track.outbox import pending
+from assay.track.pending import pending
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def hole() -> Iterator[str]:
 )
 def test_an_address_that_is_none_is_bad_input(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSAY_ARTIFACTS", url)
-    with pytest.raises(BadInput, match=r"is not the address of a bucket|is no place for artifacts"):
+    with pytest.raises(BadInput, match=r"is not the address of a bucket|is not a place for artifacts"):
         _ = Store(find_home(tmp_path)).artifacts
 
 
@@ -103,7 +103,7 @@ def everything(artifacts: Artifacts, tmp_path: Path) -> None:
 def test_wrong_keys_are_told(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     artifacts = Artifacts(Bucket(bucket, tmp_path))
-    with pytest.raises(Unavailable, match="refuses our keys"):
+    with pytest.raises(Unavailable, match="refuses the keys"):
         artifacts.put(b"x")
     everything(artifacts, tmp_path)
 
@@ -119,7 +119,7 @@ def test_a_server_that_is_not_there_is_told_within_seconds(
     assert str(raised.value) == (
         f"{bucket} does not answer\n"
         f"  Generic S3 error: Error performing HEAD http://127.0.0.1:1/{name}/2d/{key} - HTTP error: error sending request\n"
-        "Look at AWS_ENDPOINT_URL and AWS_REGION, and whether the server runs."
+        "Check AWS_ENDPOINT_URL, AWS_REGION and that the server runs."
     )
     assert time.monotonic() - began < 15
 

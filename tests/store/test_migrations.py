@@ -1,5 +1,6 @@
 """What an older Assay kept is there after the upgrade."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from assay.errors import NotFound
 from assay.store import Store, find_home
+from assay.store.schema import runs
 from assay.track import alias, find_runs
+from assay.track.experiments import create, delete_experiment
 from assay.track.points import history
+from assay.track.purge import purge
 
 OLD = """
 INSERT INTO runs (id, name, kind, status, started_at, command) VALUES ('p', 'weekly', 'pipeline', 'finished', :at, 'assay run');
@@ -26,14 +31,14 @@ INSERT INTO aliases (model, alias, version) VALUES ('m', 'champion', 1)
 """
 
 
-def at_revision(url: str, revision: str) -> None:
+def at_revision(url: str, revision: str, old: str = OLD) -> None:
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     config = Config(attributes={})
     config.set_main_option("script_location", "assay.store:migrations")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
-        for statement in OLD.strip().split(";\n"):
+        for statement in filter(None, old.strip().split(";\n")):
             bound = {"at": "2026-01-02 03:04:05.000006"} if ":at" in statement else {}
             connection.execute(sa.text(statement), bound)
     engine.dispose()
@@ -43,6 +48,7 @@ def test_runs_of_0003_are_found_after_the_upgrade(url: str, tmp_path: Path, monk
     at_revision(url, "0003")
     monkeypatch.setenv("ASSAY_DATABASE", url)
     store = Store(find_home(tmp_path / ".assay"))
+    store.database.upgrade()
     child, parent = sorted(find_runs(store), key=lambda run: run.id, reverse=True)
     assert (child.experiment, child.parent_id, child.params) == ("m", "p", {"leaves": 31, "why": "so"})
     assert (parent.experiment, parent.tags) == ("weekly", {"assay.pipeline": "flights:weekly"})
@@ -54,3 +60,29 @@ def test_runs_of_0003_are_found_after_the_upgrade(url: str, tmp_path: Path, monk
     assert champion
     assert (champion.version, champion.bundle, champion.run_id) == (1, "b", "r")
     store.database.dispose()
+
+
+def test_experiments_of_0008_keep_their_numbers_and_none_is_given_twice(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_revision(url, "0003")
+    at_revision(url, "0008", old="")
+    monkeypatch.setenv("ASSAY_DATABASE", url)
+    store = Store(find_home(tmp_path / ".assay"))
+    before = numbers(store)
+    store.database.upgrade()
+    assert numbers(store) == before
+    assert {run.experiment for run in find_runs(store)} == {"m", "weekly"}
+    last = store.database.write(lambda connection: create(connection, "last"))
+    assert last == max(before.values()) + 1
+    with pytest.raises(NotFound, match="does not exist"):  # what refers to experiments is still looked at
+        store.database.write(lambda c: c.execute(sa.update(runs).values(experiment_id=10**6)))
+    delete_experiment(store, "last")
+    assert purge(store, older_than=timedelta(0)).experiments == 1
+    assert store.database.write(lambda connection: create(connection, "next")) == max(before.values()) + 2
+    store.database.dispose()
+
+
+def numbers(store: Store) -> dict[str, int]:
+    with store.database.engine.connect() as connection:
+        return {name: number for number, name in connection.execute(sa.text("SELECT id, name FROM experiments"))}

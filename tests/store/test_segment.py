@@ -127,9 +127,9 @@ def test_64_mib_with_damage_is_read_in_seconds(hole: str) -> None:
     size = 30 << 20
     middle = bytes(size) if hole == "zeros" else os.urandom(size)
     data = segment([bytes([n]) * (1 << 20) for n in range(1, 5)]) + middle + frame(SYNC, b"x") + middle
-    start = time.monotonic()
+    start = time.process_time()  # of CPU: the machine may be busy
     found = scan(data)
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 10
     assert (len(found.records), found.records[-1]) == (5, b"x")
     assert [length for _, length in found.damaged] == [size, size]
 
@@ -139,7 +139,7 @@ def test_many_damaged_frames_are_passed_in_seconds() -> None:
     first = len(OPENING)
     for n in range(0, 100_000, 2):
         data[first + n * 272 + 100] ^= 1
-    start = time.monotonic()
+    start = time.process_time()
     found = scan(bytes(data))
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 10  # it would be hours, were the rest looked through for each of them
     assert (len(found.records), len(found.damaged)) == (50_000, 50_000)

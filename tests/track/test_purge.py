@@ -6,10 +6,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
+from assay.errors import NotFound
 from assay.store import Store, find_home
-from assay.store.schema import journal, metric_points, model_versions, runs
+from assay.store.schema import (
+    journal,
+    logged_model_artifacts,
+    logged_models,
+    metric_points,
+    model_versions,
+    run_artifacts,
+    runs,
+    what_ifs,
+)
 from assay.times import now
 from assay.track import begin_run, find_runs
 from assay.track.purge import purge
@@ -86,3 +96,44 @@ def test_what_a_step_of_a_pipeline_returned_stays(store: Store) -> None:
     aged(store)
     purge(store, older_than=AT_ONCE)
     assert store.artifacts.get(digest) == b"a table of a step"
+
+
+@pytest.mark.parametrize(
+    "where", ["an artifact", "a logged model", "a version", "a what-if", "the environment", "a diff of code"]
+)
+def test_a_file_that_the_database_speaks_of_stays(store: Store, where: str) -> None:
+    made = begin_run(store, "refers")
+    made.finish()
+    digest = store.artifacts.put(b"spoken of")
+    at = {"created_at": now(), "updated_at": now()}
+    with store.database.begin() as connection:
+        if where == "an artifact":
+            row = {"run_id": made.id, "name": "a.txt", "digest": digest, "size_bytes": 9}
+            connection.execute(insert(run_artifacts).values(**row))
+        elif where == "a logged model":
+            model = {
+                "id": "m-1",
+                "experiment_id": 0,
+                "name": "m",
+                "model_type": "",
+                "source_run_id": made.id,
+                "status": 2,
+            }
+            connection.execute(insert(logged_models).values(**model, **at))
+            row = {"model_id": "m-1", "name": "a.txt", "digest": digest, "size_bytes": 9}
+            connection.execute(insert(logged_model_artifacts).values(**row))
+        elif where == "a version":
+            row = {"model": "m", "version": 1, "bundle": digest, "run_id": made.id, "stage": "None"}
+            connection.execute(insert(model_versions).values(**row, **at))
+        elif where == "a what-if":
+            row = {"name": "w", "tick": "t", "model": "m", "kind": "published", "bundle": digest, "run_id": made.id}
+            connection.execute(insert(what_ifs).values(**row, trained_until=now(), at=now(), body="{}"))
+        else:
+            column = {"the environment": runs.c.environment, "a diff of code": runs.c.code_diff}[where]
+            connection.execute(update(runs).where(runs.c.id == made.id).values({column: digest}))
+    other = store.artifacts.put(b"not spoken of")
+    aged(store)
+    purge(store, older_than=AT_ONCE)
+    assert store.artifacts.get(digest) == b"spoken of"
+    with pytest.raises(NotFound):
+        store.artifacts.get(other)

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,18 @@ def mlflow_python() -> Callable[[str], str]:
 def _python(which: str) -> str:
     path = OF_MLFLOW[which]
     if not path.exists():
-        pytest.skip(f"{which} is not installed: make parts")
+        pytest.skip(f"MISSING: {which}. Run: make parts")
     return str(path)
 
 
+@pytest.fixture(scope="session")
+def running() -> Callable[..., Any]:
+    """Runs a server of ours for the length of a block, which gets its address."""
+    return _running
+
+
 @contextmanager
-def running(home: Path, *options: str, **environment: str) -> Iterator[str]:
+def _running(home: Path, *options: str, **environment: str) -> Iterator[str]:
     """The address of a server of ours."""
     command = [sys.executable, "-m", "assay", "up", "--port", "0", "--home", str(home), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
@@ -54,7 +61,9 @@ def up(tmp_path: Path) -> Iterator[Callable[..., str]]:
     from contextlib import ExitStack
 
     with ExitStack() as stack:
-        yield lambda *options, **environment: stack.enter_context(running(tmp_path / ".assay", *options, **environment))
+        yield lambda *options, **environment: stack.enter_context(
+            _running(tmp_path / ".assay", *options, **environment)
+        )
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
+from assay.access import make_token
 from assay.store import find_home, use
-from assay.web import make_token
 
 from .asking import API, FILES, ask, new_run
 
@@ -262,7 +262,6 @@ def test_pages_of_others_ask_nothing(address: str) -> None:
         {"host": "evil.example:8400"},
         {"host": "localhost.evil.example"},
         {"host": "127.0.0.1.evil.example"},
-        {"host": ""},
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
     ):

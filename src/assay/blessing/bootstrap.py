@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from assay.model.score import Scorer
+from assay.metrics import Scorer
 
 SEED = 20130101
 #: Of fewer blocks the percentiles can't be expanded far enough: of 2 or 3 they call equal models better 1 time in 4 or 8.

@@ -1,4 +1,6 @@
-"""Does one row get the same features as the same row in a batch? Asked through the very path that serving takes."""
+"""Does one row get the same features and predictions as the same row in a batch? Asked through the path that serving takes."""
+
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -11,15 +13,19 @@ from assay.contract.formats.arrow import columns
 from assay.contract.record import fields
 from assay.errors import BadInput
 from assay.model import Bundle
-from assay.skew.compare import ulps
+from assay.skew.compare import differs, ulps
 
 SAMPLE = 200
+#: Of so many of these rows the predictions are compared too: an estimator may take long for one row.
+PREDICTED = 20
+#: How far a prediction of one row may be from that in a batch: matrices are multiplied in another order.
+NEAR = 1e-6
 #: Up to here a difference is an engine's rounding, not another computation.
 ROUNDING_ULPS = 4
 
 
 class Mismatch(msgspec.Struct, frozen=True):
-    """One feature that differs between one row and the batch."""
+    """One feature, or one column of the prediction, that differs between one row and the batch."""
 
     feature: str
     #: How many of the rows compared differ.
@@ -29,6 +35,7 @@ class Mismatch(msgspec.Struct, frozen=True):
     #: One row's values: in the batch, and alone.
     batch: str
     alone: str
+    place: Literal["feature", "prediction"] = "feature"
 
     @property
     def is_rounding(self) -> bool:
@@ -37,7 +44,8 @@ class Mismatch(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         size = f", {self.ulps} ulp" if self.is_rounding else ""
-        return f"feature {self.feature}: {self.rows} rows differ, {self.batch} in the batch, {self.alone} alone{size}"
+        what = "prediction" if self.place == "prediction" else "feature"
+        return f"{what} {self.feature}: {self.rows} rows differ, {self.batch} in the batch, {self.alone} alone{size}"
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -83,7 +91,32 @@ def check_parity(bundle: Bundle, rows: pa.Table) -> Parity:
         served.append(int(position))
         alone.append(_features_alone(bundle, from_rows(decoded, bundle.model.takes)))
     found = [_mismatch(name, column[served], [row[name] for row in alone]) for name, column in batch.items()]
-    return Parity(len(served), len(chosen) - len(served), [mismatch for mismatch in found if mismatch])
+    differing = [mismatch for mismatch in found if mismatch]
+    if not differing:
+        differing = _predictions(bundle, {name: column[served] for name, column in batch.items()}, alone)
+    return Parity(len(served), len(chosen) - len(served), differing)
+
+
+def _predictions(bundle: Bundle, batch: dict[str, Array], alone: list[dict[str, Array]]) -> list[Mismatch]:
+    """The columns of the prediction that differ for a row alone; asked only when the features are equal."""
+    if not alone:
+        return []
+    together, each = bundle.predict(batch), [bundle.predict(row) for row in alone[:PREDICTED]]
+    found: list[Mismatch] = []
+    for name, column in together.items():
+        expected, again = column[: len(each)], np.concatenate([row[name] for row in each])
+        where = np.flatnonzero(differs(expected, again, tolerance=NEAR) & ~_almost_zero(expected, again))
+        if len(where):
+            first = where[0]
+            found.append(
+                Mismatch(name, len(where), None, f"{expected[first]!s}", f"{again[first]!s}", place="prediction")
+            )
+    return found
+
+
+def _almost_zero(a: Array, b: Array) -> Array:
+    """Where two numbers are so small that their relative distance says nothing."""
+    return np.abs(a - b) <= NEAR**2 if a.dtype.kind == b.dtype.kind == "f" else np.zeros(len(a), dtype=bool)
 
 
 def _features_alone(bundle: Bundle, row: object) -> dict[str, Array]:
@@ -93,8 +126,8 @@ def _features_alone(bundle: Bundle, row: object) -> dict[str, Array]:
         raise
     except Exception as error:
         raise BadInput(
-            f"features() of {bundle.model.name} fails on one row alone: {type(error).__name__}: {error}",
-            do="A feature must be computed from its own row only.",
+            f"features() of {bundle.model.name} fails on a single row: {type(error).__name__}: {error}",
+            do="Compute a feature from its own row only.",
         ) from error
 
 

@@ -9,6 +9,8 @@ import msgspec
 from assay.blessing.bootstrap import Interval
 from assay.blessing.parity import Parity
 from assay.blessing.policy import Policy
+from assay.draw import Shown
+from assay.errors import printable
 from assay.times import span
 
 Outcome = Literal["better", "not worse", "undecidable", "worse"]
@@ -30,7 +32,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     leniency: float
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """What was decided about a candidate, and every number behind it."""
 
     model: str
@@ -56,7 +58,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         word = "BLESSED" if self.blessed else "REFUSED"
-        return f"{word} {self.model}: {'; '.join(self.reasons)}"
+        return printable(f"{word} {self.model}: {'; '.join(self.reasons)}")
 
 
 def compare(interval: Interval, margin: float) -> Outcome:
@@ -114,7 +116,7 @@ def reasons_for(outcome: Outcome, interval: Interval, policy: Policy, age: timed
     passes = interval.difference >= limit
     sign = "at least" if passes else "below"
     beside = f"an incumbent of {span(age)}" if age > timedelta() else "an incumbent of newer data"
-    why = f"undecidable: {seen} is {sign} {limit:+.4f}, allowed beside {beside}{more}"
+    why = f"undecidable: {seen} is {sign} {limit:+.4f}, the limit beside {beside}{more}"
     return passes, [why]
 
 

@@ -3,9 +3,9 @@
 from assay.checks.declare import Checks, col, fresh, from_contract, like, rows, sql, unique
 from assay.checks.evaluate import check
 from assay.checks.freshness import Calendar
-from assay.checks.keep import keep_report, past_reports
 from assay.checks.render import render
 from assay.checks.report import Report, Result
+from assay.checks.report_rows import keep_report, past_reports
 
 __all__ = [
     "Calendar",

@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from assay.checks.freshness import AHEAD, clock
 from assay.checks.likeness import LikeColumn, kinds_of, never_seen
-from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rule, Sql
-from assay.checks.view import TIMES, Kind, other
+from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Length, Matches, Nulls, Refers, Rule, Sql
 from assay.checks.words import moment
 from assay.contract import Field
 from assay.contract.formats.sql import literal, quoted
+from assay.tables.view import TIMES, Kind, other
 
 _KINDS: dict[type, tuple[Kind, ...]] = {
     float: ("number", "whole"),
@@ -21,6 +22,11 @@ _KINDS: dict[type, tuple[Kind, ...]] = {
     date: ("date",),
 }
 _CASTS: dict[type, str] = {float: "DOUBLE", int: "BIGINT", bool: "BOOLEAN", datetime: "TIMESTAMPTZ", date: "DATE"}
+
+
+#: Whole numbers have no ends beyond that: a literal of DuckDB is one of 128 bits.
+BEYOND = 2**127
+MOST_WHOLE = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -37,32 +43,55 @@ def kinds_for(rule: Rule) -> tuple[Kind, ...]:
     """The kinds of column that a rule can read; empty when it takes any."""
     match rule:
         case HasType():
-            return _KINDS[rule.field.type]
+            return (*_KINDS[datetime], "naive") if rule.field.zone else _KINDS[rule.field.type]
         case Between():
-            return _KINDS[float]
+            return _ranged(rule)
         case IsIn():
-            return _KINDS[str] if isinstance(rule.values[0], str) else _KINDS[float]
+            return _KINDS[type(rule.values[0])] if isinstance(rule.values[0], bool | str) else _KINDS[float]
+        case Matches() | Length():
+            return _KINDS[str]
         case LikeColumn():
             return kinds_of(rule)
+        case Fresh() if rule.unit:
+            return _KINDS[float]
+        case Fresh() if rule.format:
+            return _KINDS[str]
         case Fresh():
             return TIMES if rule.zone else _KINDS[datetime]
         case _:
             return ()
 
 
+def _ranged(rule: Between) -> tuple[Kind, ...]:
+    if not rule.temporal:
+        return _KINDS[float]
+    end = rule.high if rule.low is None else rule.low
+    if not isinstance(end, datetime):
+        return ("date", "time", "naive")
+    return ("time",) if end.tzinfo else ("naive",)
+
+
 def misfits(known: Field, column: str, kind: Kind) -> Breaks:
-    """The texts in a column that should hold something else and can't be read as such."""
+    """The values in a column that should hold something else and can't be read as such.
+
+    Among them, of a column of decimal numbers that should hold whole ones, those that are not whole.
+    """
+    if kind == "number" and known.type is int:
+        return Breaks(f"round({column}) <> {column} OR abs({column}) > {MOST_WHOLE}")
     if kind != "text":
         return Breaks()
     return Breaks(f"{column} IS NOT NULL AND TRY_CAST({column} AS {_CASTS[known.type]}) IS NULL")
 
 
-def breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
+def breaks(rule: Rule, kind: Kind | None, now: datetime, *, exact: bool = False) -> Breaks:
     """Which rows break `rule`, whose column has a kind that it can read; none for `Unique`, which is about pairs.
 
-    For `Fresh` they are the rows of the future.
+    For `Fresh` they are the rows of the future. `exact`: the column's decimals are compared digit by digit.
     """
-    found = _breaks(rule, kind, now)
+    if exact and isinstance(rule, Between) and not rule.temporal:
+        found = _digits(rule, quoted(rule.column))
+    else:
+        found = _breaks(rule, kind, now)
     return replace(found, when=f"({rule.where}) AND ({found.when})") if rule.where and found.when else found
 
 
@@ -72,9 +101,14 @@ def _breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
         case Nulls():
             return Breaks(f"{column} IS NULL")
         case Between():
-            return _between(rule, column, whole=kind == "whole")
+            return _within(rule, column, kind) if rule.temporal else _between(rule, column, whole=kind == "whole")
         case IsIn():
-            return Breaks(f"{column} NOT IN ({', '.join(map(literal, rule.values))})")
+            return Breaks(f"{column} NOT IN ({', '.join(map(_value, rule.values))})")
+        case Matches():
+            return Breaks(f"NOT regexp_matches({column}, {literal(f'^(?:{rule.pattern})$')})")
+        case Length():
+            sides = [(rule.min, "<"), (rule.max, ">")]
+            return Breaks(" OR ".join(f"length({column}) {sign} {end}" for end, sign in sides if end is not None))
         case Fresh():
             return _ahead(rule, column, kind, now)
         case Refers():
@@ -89,6 +123,8 @@ def _breaks(rule: Rule, kind: Kind | None, now: datetime) -> Breaks:
 
 
 def _ahead(rule: Fresh, column: str, kind: Kind | None, now: datetime) -> Breaks:
+    if rule.unit or rule.format:
+        return Breaks()  # of what it reads a query of its own is made
     if kind == "time":
         bound = f"TIMESTAMPTZ {literal(moment(now + AHEAD))}"
     else:
@@ -105,11 +141,50 @@ def _between(rule: Between, column: str, *, whole: bool) -> Breaks:
     return Breaks(" OR ".join(sides), f"greatest({', '.join(far)}) DESC")
 
 
+def _digits(rule: Between, column: str) -> Breaks:
+    """As `_between`, of decimals of a database that has literals of any length."""
+    low, high = (None if end is None else format(Decimal(repr(end)), "f") for end in rule.numbers)
+    sides = [f"{column} < {low}"] * (low is not None) + [f"{column} > {high}"] * (high is not None)
+    far = [f"{low} - {column}"] * (low is not None) + [f"{column} - {high}"] * (high is not None)
+    return Breaks(" OR ".join(sides), f"greatest({', '.join(far)}) DESC")
+
+
 def _ends(rule: Between, *, whole: bool) -> tuple[str, str]:
-    """Both ends as SQL; whole numbers are compared with whole ends, or else 2**53 + 1 would equal 2**53."""
-    low, high = ("" if end is None else f"'{float(end)!r}'::DOUBLE" for end in (rule.low, rule.high))
-    if whole and rule.low is not None and math.isfinite(rule.low):
-        low = str(math.ceil(rule.low))
-    if whole and rule.high is not None and math.isfinite(rule.high):
-        high = str(math.floor(rule.high))
-    return low, high
+    """Both ends as SQL; whole numbers are compared with whole ends, or else 2**53 + 1 would equal 2**53.
+
+    An end beyond all whole numbers stays a float: no engine has a whole literal of it.
+    """
+    low, high = rule.numbers
+    texts = ["" if end is None else f"'{float(end)!r}'::DOUBLE" for end in (low, high)]
+    if whole and low is not None and abs(low) < BEYOND:
+        texts[0] = str(math.ceil(low))
+    if whole and high is not None and abs(high) < BEYOND:
+        texts[1] = str(math.floor(high))
+    return texts[0], texts[1]
+
+
+def _within(rule: Between, column: str, kind: Kind | None) -> Breaks:
+    """Outside of days or times; the last day ends where the next begins."""
+    low, high, past = rule.low, rule.high, ">"
+    if kind != "date" and isinstance(high, date) and not isinstance(high, datetime):
+        if high < date.max:
+            high, past = high + timedelta(days=1), ">="
+        else:
+            high = None
+    sides = [f"{column} < {_time(low, kind)}"] * (low is not None)
+    sides += [f"{column} {past} {_time(high, kind)}"] * (high is not None)
+    return Breaks(" OR ".join(sides), f"{column}{' DESC' * (high is not None)}")
+
+
+def _time(end: float | date | None, kind: Kind | None) -> str:
+    if isinstance(end, datetime):
+        return f"TIMESTAMPTZ '{end.isoformat()}'" if kind == "time" else f"TIMESTAMP '{end.isoformat(sep=' ')}'"
+    if kind == "date":
+        return f"DATE '{end}'"
+    return f"TIMESTAMPTZ '{end}T00:00:00Z'" if kind == "time" else f"TIMESTAMP '{end} 00:00:00'"
+
+
+def _value(value: str | float) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value!r}'::DOUBLE" if isinstance(value, float) else literal(value)

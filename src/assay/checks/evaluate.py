@@ -15,10 +15,10 @@ from assay.checks.declare import fresh as fresh_rule
 from assay.checks.failing import write_failing
 from assay.checks.report import Report, Result
 from assay.checks.rules import HasType, Rule
-from assay.checks.run import Run, could_not
-from assay.checks.tables import Table, Target, damaged, open_table
+from assay.checks.run import CheckRun, could_not
 from assay.contract import Record
 from assay.errors import BadInput, Unavailable
+from assay.tables import Table, Target, damaged, open_table
 
 log = logging.getLogger(__name__)
 #: How often a table that changes while it is read, or a database that drops the connection, is tried.
@@ -79,7 +79,7 @@ def _settled(
     The last attempt leaves out the rules in `fatal`, which the connection did not survive before.
     """
     with closing(open_table(target, texts(checks), without)) as table:
-        run = Run(table, checks, at, leave_out=fatal if fatal and attempts == 1 else {})
+        run = CheckRun(table, checks, at, leave_out=fatal if fatal and attempts == 1 else {})
         try:
             report = _report(run)
             if failing is not None and (broken := run.broken(report)):
@@ -100,7 +100,7 @@ def _settled(
         return report
 
 
-def _report(run: "Run") -> Report:
+def _report(run: "CheckRun") -> Report:
     total, results = run.results()
     files = len(run.table.files)
     every = (*results, *_unsettled(run.table))

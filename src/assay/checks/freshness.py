@@ -9,8 +9,8 @@ from cronsim import CronSim, CronSimError
 
 from assay import times
 from assay.errors import BadInput
+from assay.times import EPOCH
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 #: A clock elsewhere may be a little ahead.
 AHEAD = timedelta(minutes=5)
@@ -114,6 +114,12 @@ def moment_of(newest_us: float, zone: str) -> datetime:
         return told.replace(tzinfo=times.zone(zone), fold=1).astimezone(UTC) if zone else told
     except OverflowError:
         return LAST if newest_us > 0 else FIRST
+
+
+def ahead_us(now: datetime, zone: str) -> int:
+    """From where on a time lies in the future, in microseconds since 1970, as a clock in `zone` shows it if one is named."""
+    shown = clock(now + AHEAD, zone).replace(tzinfo=UTC) if zone else now + AHEAD
+    return (shown - EPOCH) // timedelta(microseconds=1)
 
 
 def clock(moment: datetime, zone: str) -> datetime:

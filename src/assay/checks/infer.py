@@ -1,26 +1,48 @@
 """Rules that a table keeps today, as a first draft for those that it shall keep."""
 
 import math
-from collections.abc import Iterator
-from contextlib import closing, suppress
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from assay.checks.facts import as_number
-from assay.checks.rules import Between, Fresh, IsIn, Nulls, Rows, Rule, Unique
-from assay.checks.tables import CantAsk, Table, Target, open_table
-from assay.checks.view import VIEW
+from assay.checks.rules import Between, Fresh, IsIn, Nulls, Rows, Rule, Sql, Unique
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput
+from assay.tables import CantAsk, Table, Target, using
+from assay.tables.database import DatabaseTable
+from assay.tables.facts import as_number
+from assay.tables.view import VIEW, Kind
 
 #: More different values than that are no categories.
 CATEGORIES = 30
-#: Each end of a range is this share of the range away from what was seen.
+#: Each end of a range is this share of the range away from the observed values.
 SLACK = 0.1
+#: So many columns are asked about in one query.
+TOGETHER = 50
 #: Columns that are missing more often than that say nothing.
 MOSTLY_MISSING = 0.95
 _YEAR = timedelta(days=366)
+#: So many different whole numbers at most are a set, when each occurs that often.
+SET, OFTEN = 12, 20
+#: A text column of which more than this share shows numbers holds numbers.
+MOSTLY_NUMBERS = 0.9
+#: A table of fewer values says less of how often each is repeated.
+SMALL = 30
+#: Texts of more words or characters are prose.
+LONG_WORDS, LONG = 6, 60
+#: Limits of what a name says, in which the column lies.
+NATURAL: tuple[tuple[str, tuple[int, int]], ...] = (
+    (r"(^|_)(hour|hours|hr|hrs|hour_of_day)$", (0, 23)),
+    (r"(^|_)(minute|minutes|second|seconds)$", (0, 59)),
+    (r"(^|_)(month|mnth)$", (1, 12)),
+    (r"(^|_)(day_of_year|dayofyear|yday|doy)$", (1, 366)),
+    (r"(^|_)(day_of_month|dayofmonth|mday)$", (1, 31)),
+    (r"(^|_)(weekday|day_of_week|dayofweek|dow)$", (0, 7)),
+    (r"(^|_)(percent|pct|percentage)$", (0, 100)),
+)
 
 
 def infer_rules(target: Target) -> tuple[list[Rule], list[str]]:
@@ -29,8 +51,8 @@ def infer_rules(target: Target) -> tuple[list[Rule], list[str]]:
     The count of rows, missing shares, ranges of numbers, known values of texts, unique columns, and freshness by the
     longest gap between days. Raises `BadInput` for an empty table, and as `check` does.
     """
-    with closing(open_table(target)) as table:
-        row = table.rows(_counts(table))[0]
+    with using(target) as table:
+        row = _counts(table)
         total: int = row["rows"]
         if not total:
             raise BadInput(f"{table.name} is empty", do="Infer rules from a table with typical rows.")
@@ -44,9 +66,18 @@ def infer_rules(target: Target) -> tuple[list[Rule], list[str]]:
     return rules, keys[:1]
 
 
-def _counts(table: Table) -> str:
+def _counts(table: Table) -> dict[str, Any]:
+    """Some columns at a time: DuckDB ends the process when it counts the different values of 3,000 columns at once."""
+    row: dict[str, Any] = {}
+    columns = list(table.kinds.items())
+    for first in range(0, len(columns), TOGETHER):
+        row |= table.rows(_counting(columns[first : first + TOGETHER]))[0]
+    return row or table.rows(_counting(()))[0]
+
+
+def _counting(columns: Iterable[tuple[str, Kind]]) -> str:
     told = ["count(*) AS rows"]
-    for name, kind in table.kinds.items():
+    for name, kind in columns:
         column = quoted(name)
         told.append(f"count({column}) AS {quoted(f'values.{name}')}")
         if kind in ("number", "whole"):
@@ -61,18 +92,69 @@ def _column(table: Table, name: str, row: dict[str, Any], total: int, *, is_key:
     if missing > MOSTLY_MISSING:
         return
     low, high = (as_number(row.get(f"{end}.{name}")) for end in ("min", "max"))
-    few = row.get(f"unique.{name}", 0) <= min(CATEGORIES, total / 2)
+    unique = row.get(f"unique.{name}", 0)
     if not is_key and low is not None and high is not None and math.isfinite(high - low):
-        yield Between(name, *_widened(low, high, whole=table.kinds[name] == "whole"))
-    if not is_key and table.kinds[name] == "text" and few:
-        found = table.rows(f"SELECT DISTINCT {quoted(name)} AS one FROM {VIEW} WHERE {quoted(name)} IS NOT NULL")
-        yield IsIn(name, tuple(sorted(each["one"] for each in found)))
+        yield _number(table, name, low, high, unique, row[f"values.{name}"])
+    if not is_key and table.kinds[name] == "text":
+        yield from _text(table, name, unique, row[f"values.{name}"])
     allowed = _ceiling(1.5 * missing + 0.01) if missing else 0.0
     if allowed < 1:
         yield Nulls(name, allowed)
 
 
-def _widened(low: float, high: float, *, whole: bool) -> tuple[float, float]:
+def _number(table: Table, name: str, low: float, high: float, unique: int, count: int) -> Rule:
+    """The range of a column of numbers: all its values where these are few, its natural limits where it has such."""
+    if table.kinds[name] != "whole":
+        return Between(name, 0.0, 1.0) if 0 <= low <= high <= 1 and high > 0 else Between(name, *_widened(low, high))
+    if unique <= SET and count >= OFTEN * unique:
+        return IsIn(name, tuple(sorted(_distinct(table, name))))
+    limits = next((limits for word, limits in NATURAL if re.search(word, name, re.IGNORECASE)), None)
+    if limits and limits[0] <= low and high <= limits[1]:
+        return Between(name, *limits)
+    if unique == high - low + 1 and count >= OFTEN * unique:
+        return Between(name, low, 366 if (low, high) == (1, 365) else high)  # every value occurs, none beyond
+    return Between(name, *_widened(low, high, whole=True))
+
+
+def _text(table: Table, name: str, unique: int, count: int) -> Iterator[Rule]:
+    numbers = _numbers_among(table, name)
+    if numbers > MOSTLY_NUMBERS * count:
+        condition = f"TRY_CAST({quoted(name)} AS DOUBLE) IS NOT NULL"
+        others = (count - numbers) / count
+        tolerance = _ceiling(1.5 * others + 0.01) if others else 0.0
+        yield Sql(f"{quoted(name)} IS NULL OR {condition}", f"{name}: numbers kept as text", tolerance=tolerance)
+    elif unique <= min(CATEGORIES, count / 3 if count >= SMALL else count / 2):
+        found = sorted(_distinct(table, name))
+        if not _prose(found):
+            yield IsIn(name, tuple(found))
+
+
+def _distinct(table: Table, name: str) -> list[Any]:
+    found = table.rows(f"SELECT DISTINCT {quoted(name)} AS one FROM {VIEW} WHERE {quoted(name)} IS NOT NULL")
+    return [each["one"] for each in found]
+
+
+def _numbers_among(table: Table, name: str) -> int:
+    """How many texts of a column show a number; 0 where the engine can't say."""
+    try:
+        query = f"SELECT count(TRY_CAST({quoted(name)} AS DOUBLE)) AS n FROM {VIEW}"
+        return table.rows(query)[0]["n"] if not isinstance(table, DatabaseTable) else 0
+    except CantAsk:
+        return 0
+
+
+def _prose(texts: Sequence[str]) -> bool:
+    """Whether texts are sentences rather than names of categories.
+
+    >>> _prose(["Nest never observed.", "No blood sample obtained."]), _prose(["Gentoo penguin (Pygoscelis papua)"])
+    (True, False)
+    """
+    sentences = sum(text.rstrip().endswith((".", "!", "?")) and " " in text.strip() for text in texts)
+    long = sum(len(text.split()) > LONG_WORDS or len(text) > LONG for text in texts)
+    return sentences + long > len(texts) / 2
+
+
+def _widened(low: float, high: float, *, whole: bool = False) -> tuple[float, float]:
     """The range with some slack, at round ends; what was never negative stays so.
 
     >>> _widened(80, 4983, whole=True), _widened(0.0, 1.0, whole=False), _widened(3, 3, whole=True)

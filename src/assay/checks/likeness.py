@@ -4,7 +4,6 @@ The reference is a profile, and the table is counted over its bins by the engine
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 
 from assay.checks.rules import ColumnRule, Rule
-from assay.checks.tables import Target, open_table
-from assay.checks.view import VIEW, Kind
 from assay.checks.words import share
 from assay.contract.columns import Array
 from assay.contract.formats.sql import literal, quoted
-from assay.errors import BadInput, near_miss
-from assay.profiles import Column, Profile, profile
+from assay.errors import BadInput, first_few, near_miss
+from assay.profiles import ColumnProfile, Profile, profile
 from assay.profiles.bins import TOP_CATEGORIES, binned, decile_edges
 from assay.profiles.distance import noise, psi
 from assay.profiles.past import SMALL, SPAN
 from assay.profiles.shifts import ENOUGH, FEW, NEW, NULLS
+from assay.tables import Target, using
+from assay.tables.view import VIEW, Kind
 
 _KINDS: dict[str, tuple[Kind, ...]] = {"number": ("number", "whole"), "text": ("text",), "truth": ("truth",)}
 #: The bin of missing values.
@@ -56,7 +55,7 @@ class Like(Rule):
         if isinstance(self.reference, Profile):
             _need([*self.only, *self.seasonal], self.reference.columns)
             return self.reference
-        with closing(open_table(self.reference)) as table:
+        with using(self.reference) as table:
             _need([*self.only, *self.seasonal], table.kinds)
             picked = ", ".join(map(quoted, self.only or table.kinds))
             batches = list(table.batches(f"SELECT {picked} FROM {VIEW}"))
@@ -67,7 +66,7 @@ class Like(Rule):
 class LikeColumn(ColumnRule):
     """A column looks as it does in a reference."""
 
-    reference: Column
+    reference: ColumnProfile
     seasonal: bool
 
     def __eq__(self, other: object) -> bool:
@@ -95,8 +94,15 @@ class LikeColumn(ColumnRule):
         return list(self.reference.frequent.counts)[:TOP_CATEGORIES]
 
     @property
+    def spread(self) -> bool:
+        """Whether there is a spread to compare; of times, and of a reference without values, only what is missing is."""
+        return bool(self.reference.count) and self.reference.kind in _KINDS
+
+    @property
     def bins(self) -> int:
         """How many bins the reference has."""
+        if not self.spread:
+            return 1
         return len(self.top) + 1 if self.reference.categorical else len(self.edges) + 1
 
 
@@ -110,11 +116,13 @@ def expand(rule: Rule, kinds: Mapping[str, Kind]) -> list[Rule]:
 
 def _columns(rule: Like, kinds: Mapping[str, Kind]) -> list[Rule]:
     known = rule.known.columns
-    names = rule.only or [name for name in kinds if name in known]
+    # A column that the table has lost is among them: it is not in the table.
+    names = rule.only or list(known)
+    if not any(name in kinds for name in names):
+        has, wants = (", ".join(first_few(each, len(each))) or "no column" for each in (list(kinds), names))
+        raise BadInput(f"there is nothing to compare: the table has {has}, the reference {wants}")
     return [
-        LikeColumn(name, known[name], name in rule.seasonal, severity=rule.severity, where=rule.where)
-        for name in names
-        if known[name].count and known[name].kind in _KINDS
+        LikeColumn(name, known[name], name in rule.seasonal, severity=rule.severity, where=rule.where) for name in names
     ]
 
 
@@ -128,13 +136,13 @@ def _need(names: Collection[str], known: Collection[str]) -> None:
 
 def kinds_of(rule: LikeColumn) -> tuple[Kind, ...]:
     """The kinds of column that can be compared with the reference's."""
-    return _KINDS[rule.reference.kind]
+    return _KINDS[rule.reference.kind] if rule.spread else ()
 
 
 def never_seen(rule: LikeColumn) -> str:
     """The SQL condition of values like none of the reference: categories it lacks, numbers far outside of its range."""
     column, known = quoted(rule.column), rule.reference
-    if known.kind == "truth":
+    if known.kind == "truth" or not rule.spread:
         return ""
     if known.categorical:
         listed = ", ".join(map(literal, known.frequent.counts))
@@ -151,7 +159,9 @@ def counts(rule: LikeColumn, kind: Kind) -> str:
     column = quoted(rule.column)
     new = never_seen(rule)
     value = f"CASE WHEN {column} THEN 'true' ELSE 'false' END" if kind == "truth" else column
-    if rule.reference.categorical:
+    if not rule.spread:
+        cases = []
+    elif rule.reference.categorical:
         cases = [f"WHEN {value} = {literal(name)} THEN {i}" for i, name in enumerate(rule.top)]
     else:
         cases = [f"WHEN {column} < {_number(edge)} THEN {i}" for i, edge in enumerate(rule.edges.tolist())]
@@ -182,6 +192,11 @@ def compare(rule: LikeColumn, rows: Sequence[Mapping[str, Any]]) -> Compared:
     found = {int(row["bin"]): int(row["n"]) for row in rows}
     unseen = sum(int(row["unseen"] or 0) for row in rows)
     observed = np.array([float(found.get(i, 0)) for i in range(rule.bins)])
+    if not found:
+        return Compared(("there are no rows to compare",), 0.0, 0)
+    if not rule.spread:
+        said_of_nulls = _nulls(rule.reference, found.get(MISSING, 0), sum(found.values()))
+        return Compared((said_of_nulls,) if said_of_nulls else (), 0.0, 0)
     expected = binned(rule.reference, rule.reference)[0]
     moved, limit = psi(expected, observed), max(SMALL, noise(expected.sum(), observed.sum(), rule.bins))
     missing, there = found.get(MISSING, 0), float(observed.sum())
@@ -197,8 +212,8 @@ def compare(rule: LikeColumn, rows: Sequence[Mapping[str, Any]]) -> Compared:
     return Compared(tuple(said), moved, unseen if new else 0)
 
 
-def _nulls(reference: Column, missing: int, rows: float) -> str:
-    if not rows:
+def _nulls(reference: ColumnProfile, missing: int, rows: float) -> str:
+    if not rows or not reference.rows:
         return ""
     was, now = reference.nulls / reference.rows, missing / rows
     chance = 3.3 * (max(was * (1 - was), now * (1 - now)) * (1 / reference.rows + 1 / rows)) ** 0.5

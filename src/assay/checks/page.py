@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -13,15 +12,15 @@ from assay.checks.declare import Checks
 from assay.checks.likeness import Like
 from assay.checks.report import Report, Result, Status
 from assay.checks.rules import Fresh, Nulls
-from assay.checks.tables import Target, open_table
-from assay.checks.view import VIEW
 from assay.checks.words import moment, number
 from assay.contract.columns import Array
 from assay.contract.formats.sql import quoted
 from assay.draw import Bar, Html, Mood, badge, bars, cards, figure, folded, histogram, line, page, section, table
 from assay.draw.chart import WIDTH
 from assay.errors import AssayError
-from assay.profiles import Column, Profile, profile
+from assay.profiles import ColumnProfile, Profile, profile
+from assay.tables import Target, using
+from assay.tables.view import VIEW
 
 _MOODS: dict[Status, Mood] = {"pass": "good", "warn": "warn", "fail": "bad", "error": "bad"}
 _BINS = 24
@@ -37,7 +36,7 @@ SAMPLE = 1_000_000
 def report_page(report: Report, checks: Checks, *, shown: Profile | None = None, past: Sequence[Report] = ()) -> str:
     """The page of a report; `shown` is the profile of the table, `past` are earlier reports of it, oldest first."""
     reference = _reference(checks)
-    parts = [_head(report), section("Checks", _results(report.results))]
+    parts = [head(report), section("Checks", results(report.results))]
     if shown and shown.rows:
         parts.append(_missing(shown, reference, checks))
         parts.append(_distributions(shown, reference))
@@ -56,10 +55,10 @@ def report_page(report: Report, checks: Checks, *, shown: Profile | None = None,
 
 def sampled_profile(target: Target) -> Profile:
     """The profile of a table, of a sample where it has more than a million rows. Raises as `open_table` does."""
-    with closing(open_table(target)) as opened:
-        total: int = opened.rows(f"SELECT count(*) AS n FROM {VIEW}")[0]["n"]
+    with using(target) as source:
+        total: int = source.rows(f"SELECT count(*) AS n FROM {VIEW}")[0]["n"]
         some = f" WHERE random() < {SAMPLE / total}" if total > SAMPLE else ""
-        batches = list(opened.batches(f"SELECT {', '.join(map(quoted, opened.kinds))} FROM {VIEW}{some}"))
+        batches = list(source.batches(f"SELECT {', '.join(map(quoted, source.kinds))} FROM {VIEW}{some}"))
     return profile(pa.Table.from_batches(batches)) if batches else Profile()
 
 
@@ -71,7 +70,8 @@ def _reference(checks: Checks) -> Profile | None:
         return None
 
 
-def _head(report: Report) -> Html:
+def head(report: Report) -> Html:
+    """How many rules of each status there are."""
     counts: dict[str, tuple[str, Mood]] = {"rows": (number(report.rows), "")}
     if report.files:
         counts["files"] = (number(report.files), "")
@@ -82,9 +82,10 @@ def _head(report: Report) -> Html:
     return cards(counts)
 
 
-def _results(results: Sequence[Result]) -> Html:
+def results(found: Sequence[Result]) -> Html:
+    """What is broken, the worst first; what passed is folded."""
     order: list[Status] = ["error", "fail", "warn", "pass"]
-    ranked = sorted(results, key=lambda one: (order.index(one.status), -one.failing))
+    ranked = sorted(found, key=lambda one: (order.index(one.status), -one.failing))
     broken = [one for one in ranked if one.status != "pass"]
     passed = [
         f"{one.rule:<8} {one.column:<20} {one.expected}: {one.observed}" for one in ranked if one.status == "pass"
@@ -115,9 +116,9 @@ def _missing(shown: Profile, reference: Profile | None, checks: Checks) -> Html:
             rows.append(Bar(name, part, before, limit, "bad" if broken else ""))
     rows.sort(key=lambda one: -one.share)
     note = (
-        "share of rows; grey is the reference, a broken line what is allowed"
+        "share of rows; grey is the reference, a dashed line the limit"
         if reference
-        else "share of rows; a broken line is what is allowed"
+        else "share of rows; a dashed line is the limit"
     )
     if not rows:
         return section("Missing values", note="none in any column")
@@ -136,7 +137,7 @@ def _distributions(shown: Profile, reference: Profile | None) -> Html:
     return section("Distributions", *drawn, note=note, grid=True)
 
 
-def _spread(column: Column) -> str:
+def _spread(column: ColumnProfile) -> str:
     if column.categorical:
         return f"{number(len(column.frequent.counts))} values"
     if column.kind == "time" or column.low is None or column.high is None:
@@ -144,17 +145,17 @@ def _spread(column: Column) -> str:
     return f"{column.low:.4g} to {column.high:.4g}, mean {column.moments.mean:.4g}"
 
 
-def _categories(column: Column, was: Column | None) -> Html:
+def _categories(column: ColumnProfile, was: ColumnProfile | None) -> Html:
     counts = (was or column).frequent.counts
     names = dict.fromkeys([*list(counts)[:_CATEGORIES], *list(column.frequent.counts)[:_CATEGORIES]])
     return bars([Bar(name, _part(column, name), _part(was, name) if was else None) for name in names], width=WIDTH)
 
 
-def _part(column: Column, name: str) -> float:
+def _part(column: ColumnProfile, name: str) -> float:
     return column.frequent.counts.get(name, 0) / column.count
 
 
-def _numbers(column: Column, was: Column | None) -> tuple[list[str], list[float], list[float] | None]:
+def _numbers(column: ColumnProfile, was: ColumnProfile | None) -> tuple[list[str], list[float], list[float] | None]:
     """Over equal bins from the 0.5 % to the 99.5 % point of both, with the rest in the bins at the ends."""
     samples = [one.sample for one in (column, was or column)]
     ends = [_point(*sample, at) for sample in samples for at in (0.005, 0.995)]
@@ -177,7 +178,7 @@ def _point(values: Array, weights: Array, at: float) -> float:
     return float(values[np.minimum(np.searchsorted(np.cumsum(weights) / weights.sum(), at), len(values) - 1)])
 
 
-def _label(column: Column, value: float, span: float) -> str:
+def _label(column: ColumnProfile, value: float, span: float) -> str:
     if column.kind != "time":
         bin_width = span / _BINS
         if abs(value) >= 1e6 or not bin_width > 1e-4:

@@ -1,34 +1,44 @@
 """What each rule needs to know of the table, and which rules these facts answer. No I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from assay.checks.facts import Facts, Known
-from assay.checks.freshness import AHEAD, EPOCH
-from assay.checks.rules import Between, ColumnRule, Fresh, Nulls, Rule
+from assay.checks.freshness import AHEAD
+from assay.checks.rules import Between, ColumnRule, Fresh, IsIn, Length, Matches, Nulls, Rule, Sql
+from assay.tables.facts import Aggregates, Counted, Known, Wanted
+from assay.times import EPOCH
 
 Numbers = Mapping[str, Any]
+#: The rules whose rows at fault are counted in the same look.
+_COUNTED = (IsIn, Matches, Length, Sql)
 
 
 def column_of(rule: Rule) -> str | None:
     """The column whose facts the rule is judged by; None for a rule that has a query of its own, or needs none."""
+    if isinstance(rule, Fresh) and (rule.unit or rule.format):
+        return None
     return rule.column if isinstance(rule, ColumnRule) and isinstance(rule, Nulls | Between | Fresh) else None
 
 
-def lacking(judged: Iterable[tuple[Rule, str]], columns: Mapping[str, Known]) -> set[str]:
-    """The columns of which too little is known to judge one of these rules."""
-    return {name for rule, name in judged if name not in columns or not _enough(rule, columns[name])}
+def wanted(asked: Mapping[int, tuple[Rule, str]], where: str) -> Wanted:
+    """What one look has to tell of these rules, given with the condition for the rows at fault in SQL."""
+    judged = [rule for rule, _ in asked.values() if column_of(rule)]
+    return Wanted(
+        nulls=frozenset(rule.column for rule in judged if isinstance(rule, Nulls)),
+        ends=frozenset(rule.column for rule in judged if isinstance(rule, Between | Fresh)),
+        counted={key: _counted(rule, when) for key, (rule, when) in asked.items() if isinstance(rule, _COUNTED)},
+        where=where,
+    )
 
 
-def _enough(rule: Rule, known: Known) -> bool:
-    # A range needs both its ends; nulls, that NaN is counted.
-    if isinstance(rule, Nulls):
-        return not known.may_hold_nan
-    return not known.values or (known.low is not None and known.high is not None)
+def _counted(rule: Rule, when: str) -> Counted:
+    if not isinstance(rule, IsIn) or isinstance(rule.values[0], bool | float):
+        return Counted(when)
+    return Counted(when, rule.column, rule.values)
 
 
-def answer(rule: Rule, facts: Facts, now: datetime) -> Numbers | None:
+def answer(rule: Rule, facts: Aggregates, now: datetime) -> Numbers | None:
     """The numbers that the rule is judged by; None when rows at fault have still to be counted."""
     name = column_of(rule)
     if name is None:
@@ -45,7 +55,7 @@ def answer(rule: Rule, facts: Facts, now: datetime) -> Numbers | None:
             return None
 
 
-def ends(rule: Rule, facts: Facts) -> Numbers:
+def ends(rule: Rule, facts: Aggregates) -> Numbers:
     """The least and the greatest value of the rule's column, as far as they are known."""
     known = facts.columns.get(column_of(rule) or "")
     return {} if known is None else {"low": known.low, "high": known.high}
@@ -61,6 +71,7 @@ def _between(rule: Between, known: Known) -> Numbers | None:
     low, high = known.low, known.high
     if low is None or high is None:
         return {"failing": 0}
-    if (rule.low is not None and low < rule.low) or (rule.high is not None and high > rule.high):
+    first, last = rule.numbers
+    if (first is not None and low < first) or (last is not None and high > last):
         return None
     return {"failing": 0, "low": low, "high": high}

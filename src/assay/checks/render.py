@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from assay.checks.report import Report, Result, Status, distinct
 from assay.checks.words import number
+from assay.draw import Html, in_notebook, section, to_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,7 @@ _STYLES = {"ERROR": "bold red", "FAIL": "bold red", "WARN": "bold yellow"}
 _NAME = 24
 
 
+@to_terminal.register(Report)
 def render(report: Report, console: "Console") -> None:
     """Print the report, in colour where the console has it."""
     from rich.text import Text
@@ -26,6 +28,13 @@ def render(report: Report, console: "Console") -> None:
         if style := _STYLES.get(line[:5].rstrip()):
             text.stylize(style, 0, 5)
         console.print(text, soft_wrap=True)
+
+
+@in_notebook.register(Report)
+def _parts(report: Report) -> list[Html]:
+    from assay.checks.page import head, results
+
+    return [section(report.target, head(report), results(report.results), note=report.advice)]
 
 
 def lines(report: Report, width: int = 100) -> list[str]:

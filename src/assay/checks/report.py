@@ -8,6 +8,7 @@ import msgspec
 
 from assay.checks.words import cell
 from assay.contract.fields import Severity
+from assay.draw import Shown
 from assay.errors import Refused, first_few
 
 Status = Literal["pass", "warn", "fail", "error"]
@@ -58,7 +59,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     worst: tuple[WorstRow, ...] = ()
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """What the rules found in one table."""
 
     #: The path or kind of frame, as it was given.
@@ -103,12 +104,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if not broken:
             return ""
         if all(result.rule == "fresh" for result in broken):
-            return "Bring newer rows, or allow a greater age."
+            return "Load newer rows, or allow a greater age."
         rows = "rows (counted from 0)" if any(result.worst for result in broken) else "table"
         declared = list(dict.fromkeys(result.declared for result in broken if result.declared))
         if not declared:
-            return f"Mend the {rows}, or widen the rule."
-        return f"Mend the {rows}, or widen the rule in the contract: {', '.join(first_few(declared, len(declared)))}"
+            return f"Correct the {rows}, or widen the rule."
+        return f"Correct the {rows}, or widen the rule in the contract: {', '.join(first_few(declared, len(declared)))}"
 
     def raise_for_failure(self) -> None:
         """Raise `Refused` when a rule of severity "error" is broken, with the rules and their worst row."""

@@ -1,13 +1,18 @@
 """The rules a table can be held to, as values. No I/O."""
 
+import math
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from assay.checks.freshness import Calendar
 from assay.checks.words import age, among, share
 from assay.contract import Field
 from assay.contract.fields import Severity
 from assay.errors import first_few
+from assay.times import EPOCH
+
+#: No float is as large.
+BEYOND_FLOATS = 2**1023
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +99,24 @@ class Nulls(ColumnRule):
 
 @dataclass(frozen=True)
 class Between(ColumnRule):
-    """The range of a number, both ends allowed; missing values are left to `Nulls`."""
+    """The range of a number, a day or a time, both ends allowed; missing values are left to `Nulls`.
 
-    low: float | None = None
-    high: float | None = None
+    Days are those of UTC where the column holds times with a zone; the last day is allowed to its end.
+    """
+
+    low: float | date | None = None
+    high: float | date | None = None
     unit: str | None = None
+
+    @property
+    def temporal(self) -> bool:
+        """True for a range of days or times."""
+        return isinstance(self.low, date) or isinstance(self.high, date)
+
+    @property
+    def numbers(self) -> tuple[float | None, float | None]:
+        """Both ends as numbers; of days and times the first and the last microsecond since 1970."""
+        return _micros(self.low, last=False), _micros(self.high, last=True)
 
     @property
     def expected(self) -> str:
@@ -109,11 +127,35 @@ class Between(ColumnRule):
 class IsIn(ColumnRule):
     """The values that are known; missing values are left to `Nulls`."""
 
-    values: tuple[str | int, ...]
+    values: tuple[str | float, ...]
 
     @property
     def expected(self) -> str:
-        return "one of " + ", ".join(first_few(map(str, self.values), len(self.values)))
+        shown = (str(value).lower() if isinstance(value, bool) else str(value) for value in self.values)
+        return "one of " + ", ".join(first_few(shown, len(self.values)))
+
+
+@dataclass(frozen=True)
+class Matches(ColumnRule):
+    """The regular expression that the whole of each text matches; missing values are left to `Nulls`."""
+
+    pattern: str
+
+    @property
+    def expected(self) -> str:
+        return f"like {self.pattern}"
+
+
+@dataclass(frozen=True)
+class Length(ColumnRule):
+    """How many characters each text has; missing values are left to `Nulls`."""
+
+    min: int | None = None
+    max: int | None = None
+
+    @property
+    def expected(self) -> str:
+        return among(self.min, self.max, "characters")
 
 
 @dataclass(frozen=True)
@@ -156,7 +198,7 @@ class Sql(Rule):
 
     @property
     def expected(self) -> str:
-        return self.predicate
+        return self.predicate.strip()
 
 
 @dataclass(frozen=True)
@@ -170,7 +212,23 @@ class Fresh(ColumnRule):
     #: The zone of times that have none, and of days; empty when there has to be one.
     zone: str = ""
     calendar: Calendar | None = None
+    #: Of a column of numbers: what they count since 1970, "s", "ms", "us" or "ns".
+    unit: str = ""
+    #: Of a column of texts: how they show a time, like "%d/%m/%Y %H:%M".
+    format: str = ""
 
     @property
     def expected(self) -> str:
         return f"not older than {age(min(bound for bound in (self.warn, self.error) if bound is not None))}"
+
+
+def _micros(end: float | date | None, *, last: bool) -> float | None:
+    if isinstance(end, datetime):
+        told = end if end.tzinfo else end.replace(tzinfo=UTC)
+        return (told - EPOCH) // timedelta(microseconds=1)
+    if isinstance(end, date):
+        day = (datetime.combine(end, time(), UTC) - EPOCH) // timedelta(microseconds=1)
+        return day + 86_400_000_000 - 1 if last else day
+    if isinstance(end, int) and abs(end) >= BEYOND_FLOATS:
+        return math.inf if end > 0 else -math.inf
+    return end

@@ -6,19 +6,21 @@ from datetime import datetime
 from typing import Any
 
 from assay.checks import plan, worst
-from assay.checks.ask import Asked, ask, wrong_kind
 from assay.checks.declare import Checks
-from assay.checks.facts import Facts, Wanted
-from assay.checks.judge import Finding, judge, missing, mistyped, unasked, unlike
+from assay.checks.freshness import ahead_us
+from assay.checks.judge import CheckOutcome, judge, missing, mistyped, unasked, unlike
 from assay.checks.likeness import LikeColumn, compare, counts, expand
+from assay.checks.predicates import Asked, ask, wrong_kind
 from assay.checks.report import Report, Result, WorstRow
-from assay.checks.rules import Fresh, IsIn, Refers, Rule, Sql, Unique
-from assay.checks.tables import CantAsk, Table
-from assay.checks.tables.files import below
-from assay.checks.view import FILE, ROW, VIEW
+from assay.checks.rules import Fresh, IsIn, Refers, Rule, Unique
 from assay.checks.words import plain
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput, Unavailable
+from assay.tables import CantAsk, Table
+from assay.tables.facts import Aggregates
+from assay.tables.files import below
+from assay.tables.footers import text_files
+from assay.tables.view import FILE, ROW, VIEW
 
 
 def could_not(rule: str, why: str, column: str = "") -> Result:
@@ -38,7 +40,7 @@ def could_not(rule: str, why: str, column: str = "") -> Result:
 
 
 @dataclass
-class Run:
+class CheckRun:
     """The rules over one opened table."""
 
     table: Table
@@ -61,7 +63,7 @@ class Run:
         facts = {where: self._facts(where) for where in conditions}
         whole = facts[""]
         results = [self._result(i, one, facts.get(one.rule.where, whole)) for i, one in self.asked.items()]
-        return whole.rows if isinstance(whole, Facts) else 0, results
+        return whole.rows if isinstance(whole, Aggregates) else 0, results
 
     def broken(self, report: Report) -> dict[str, Asked]:
         """The rules that rows are at fault of, by the name they have in an export."""
@@ -80,13 +82,12 @@ class Run:
         except Unavailable as error:
             return Asked(rule, unasked=self._gone(error, key))
 
-    def _facts(self, where: str) -> Facts | str:
+    def _facts(self, where: str) -> Aggregates | str:
         """What the rules with this condition are judged by, or why it can't be known."""
-        asked = {i: one for i, one in self.asked.items() if one.rule.where == where and one.measurable}
-        judged = [(one.rule, name) for one in asked.values() if (name := plan.column_of(one.rule))]
-        counted = {i: (one.rule, one.breaks.when) for i, one in asked.items() if isinstance(one.rule, IsIn | Sql)}
+        alike = {i: one for i, one in self.asked.items() if one.rule.where == where and one.measurable}
+        wanted = plan.wanted({i: (one.rule, one.breaks.when) for i, one in alike.items()}, where)
         try:
-            return self.table.facts(Wanted(tuple(judged), counted, where))
+            return self.table.facts(wanted)
         except CantAsk as error:
             return str(error)
         except Unavailable as error:
@@ -125,7 +126,7 @@ class Run:
             return set()
         return {name for name, count in counts.items() if not count}
 
-    def _result(self, key: int, asked: Asked, facts: Facts | str) -> Result:
+    def _result(self, key: int, asked: Asked, facts: Aggregates | str) -> Result:
         rule = asked.rule
         total, shown = 0, ()
         try:
@@ -156,7 +157,7 @@ class Run:
             worst=shown,
         )
 
-    def _finding(self, key: int, asked: Asked, facts: Facts) -> Finding:
+    def _finding(self, key: int, asked: Asked, facts: Aggregates) -> CheckOutcome:
         rule = asked.rule
         if asked.unasked:
             return unasked(asked.unasked)
@@ -165,15 +166,18 @@ class Run:
         if asked.unlike and isinstance(rule, Refers):
             return unlike(self.table.kinds[rule.column], rule, asked.unlike, facts.rows)
         if asked.wrong:
-            return mistyped(rule, asked.wrong, self._failing(asked), facts.rows)
+            return mistyped(rule, asked.wrong, self._failing(asked), facts.rows, self._text_files(asked))
         return judge(rule, self._numbers(key, asked, facts), facts.rows, self.now)
 
-    def _numbers(self, key: int, asked: Asked, facts: Facts) -> Mapping[str, Any]:
+    def _numbers(self, key: int, asked: Asked, facts: Aggregates) -> Mapping[str, Any]:
         rule = asked.rule
         if isinstance(rule, Unique):
             return self.table.rows(worst.duplicates(rule))[0]
         if isinstance(rule, LikeColumn):
             return {"compared": compare(rule, self.table.rows(counts(rule, self.table.kinds[rule.column])))}
+        if isinstance(rule, Fresh) and (rule.unit or rule.format):
+            query = worst.times_read(rule, self.table.micros, ahead_us(self.now, rule.zone))
+            return worst.as_numbers(self.table.rows(query)[0])
         if not asked.breaks.when:
             return {"failing": 0}
         told = plan.answer(rule, facts, self.now)
@@ -185,8 +189,10 @@ class Run:
         numbers = {**plan.ends(rule, facts), "failing": self._failing(asked) if counted is None else counted}
         if isinstance(rule, IsIn | Refers) and numbers["failing"]:
             found = self.table.rows(worst.unknown(rule, asked.breaks.when), asked.filtered)
+            # The rows and the values are counted by the same engine: two may differ in what they hold for equal.
+            rows, unknowns = (found[0]["failing"], found[0]["unknowns"]) if found else (0, 0)
             unknown = [(row["value"], row["n"]) for row in found]
-            return {**numbers, "unknown": unknown, "unknowns": found[0]["unknowns"]}
+            return {**numbers, "failing": int(rows), "unknown": unknown, "unknowns": unknowns}
         return numbers
 
     def _failing(self, asked: Asked) -> int:
@@ -194,6 +200,13 @@ class Run:
             return 0
         query = f"SELECT count(*) AS failing FROM {VIEW} WHERE {asked.breaks.when}"
         return self.table.rows(query, asked.filtered)[0]["failing"]
+
+    def _text_files(self, asked: Asked) -> list[str]:
+        """Of the Parquet files of a table, those that hold text in the rule's column, where others do not."""
+        if asked.wrong != "text" or len(self.table.files) < 2:
+            return []
+        (column,) = asked.rule.columns
+        return [below(str(file), self.table.files) for file in text_files(self.table.files, column)]
 
     def _worst(self, asked: Asked) -> tuple[WorstRow, ...]:
         if asked.absent is not None:

@@ -3,13 +3,27 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
 from assay.checks.freshness import Calendar
 from assay.checks.likeness import Like
-from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Nulls, Refers, Rows, Rule, Sql, Unique
+from assay.checks.rules import (
+    Between,
+    ColumnRule,
+    Fresh,
+    HasType,
+    IsIn,
+    Length,
+    Matches,
+    Nulls,
+    Refers,
+    Rows,
+    Rule,
+    Sql,
+    Unique,
+)
 from assay.checks.words import age
 
 _INDENT = " " * 4
@@ -53,7 +67,7 @@ def _call(rule: Rule) -> str:
 def _arguments(rule: Rule) -> tuple[Sequence[Any], dict[str, Any]]:
     """What stands in the brackets: by place, and by name."""
     match rule:
-        case Rows():
+        case Rows() | Length():
             return (), _given(min=rule.min, max=rule.max)
         case Nulls():
             return (), _given(max=rule.max or None)
@@ -61,6 +75,8 @@ def _arguments(rule: Rule) -> tuple[Sequence[Any], dict[str, Any]]:
             return (rule.low, rule.high), _given(unit=rule.unit)
         case IsIn():
             return rule.values, {}
+        case Matches():
+            return (rule.pattern,), {}
         case Refers():
             return (rule.to, rule.key), {}
         case Unique():
@@ -69,7 +85,12 @@ def _arguments(rule: Rule) -> tuple[Sequence[Any], dict[str, Any]]:
             return (rule.predicate,), _given(title=rule.title or None)
         case Fresh():
             return (rule.column,), _given(
-                warn=rule.warn, error=rule.error, zone=rule.zone or None, calendar=rule.calendar
+                warn=rule.warn,
+                error=rule.error,
+                zone=rule.zone or None,
+                unit=rule.unit or None,
+                format=rule.format or None,
+                calendar=rule.calendar,
             )
         case _:
             raise TypeError(rule)
@@ -83,6 +104,8 @@ def _value(value: Any) -> str:
     if isinstance(value, timedelta):
         whole = value.total_seconds() % 60 == 0
         return f'"{age(value)}"' if whole else f'"{value.total_seconds():g}s"'
+    if isinstance(value, date):
+        return json.dumps(value.isoformat())
     if isinstance(value, Calendar):
         known = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
         return f"Calendar({', '.join(f'{name}={_value(one)}' for name, one in known.items() if one)})"

@@ -1,8 +1,10 @@
 """Numbers, shares, ages and values of cells as people read them."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
+from assay.errors import printable
 from assay.times import span
 
 _CELL = 60
@@ -17,7 +19,7 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value or 0.0:,.10g}"  # never -0
 
 
-def among(low: float | None, high: float | None, unit: str | None) -> str:
+def among(low: float | date | None, high: float | date | None, unit: str | None) -> str:
     """A range in words.
 
     >>> among(0, 100, "mph"), among(None, 5, None), among(9, None, "rows")
@@ -25,8 +27,14 @@ def among(low: float | None, high: float | None, unit: str | None) -> str:
     """
     tail = f" {unit}" if unit else ""
     if low is None or high is None:
-        return (f"at least {number(low)}" if low is not None else f"at most {number(high or 0)}") + tail
-    return f"{number(low)} to {number(high)}{tail}"
+        return (f"at least {_end(low)}" if low is not None else f"at most {_end(high or 0)}") + tail
+    return f"{_end(low)} to {_end(high)}{tail}"
+
+
+def _end(value: float | date) -> str:
+    if isinstance(value, datetime):
+        return moment(value)
+    return value.isoformat() if isinstance(value, date) else number(value)
 
 
 def share(part: float, limit: float | None = None) -> str:
@@ -72,9 +80,20 @@ def plain(value: object) -> str | float | bool | None:
     """
     if isinstance(value, datetime):
         return moment(value)
+    if isinstance(value, Decimal):
+        return _decimal(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _decimal(value: Decimal) -> str | float:
+    """A decimal as the number that it is; as a text where no float is."""
+    if not value.is_finite():
+        return str(value).lower()
+    if value == value.to_integral_value():
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else str(value)
 
 
 def cell(value: object) -> str:
@@ -86,5 +105,5 @@ def cell(value: object) -> str:
     if value is None:
         return "missing"
     text = str(value)
-    text = text if text.isprintable() and text.strip() == text and text else repr(text)
+    text = printable(text if text.isprintable() and text.strip() == text and text else repr(text))
     return text if len(text) <= _CELL else text[: _CELL - 1] + "…"

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from assay.checks.breaks import Breaks
-from assay.checks.facts import as_number
 from assay.checks.rules import Fresh, IsIn, Refers, Rule, Unique
-from assay.checks.view import FILE, ROW, VIEW, Kind
-from assay.contract.formats.sql import quoted
+from assay.contract.formats.sql import literal, quoted
 from assay.errors import SHOWN
+from assay.tables.facts import as_number
+from assay.tables.view import FILE, ROW, VIEW, Kind
 
 #: How often a key occurs; a name that no column has.
 _N = quoted("assay:n")
@@ -32,10 +32,27 @@ def newest(rule: Fresh, ahead: str, micros: Callable[[str], str]) -> str:
     )
 
 
-def unknown(rule: IsIn | Refers, when: str) -> str:
-    """The commonest values that are not known, and how many such values there are."""
+def times_read(rule: Fresh, table_micros: Callable[[str], str], ahead_us: int) -> str:
+    """As `newest`, of numbers that count from 1970, and of texts; `unread` counts the texts that show no time."""
+    column = quoted(rule.column)
+    if rule.format:
+        told = table_micros(f"try_strptime({column}, {literal(rule.format)})")
+    else:
+        told = {"s": f"{column} * 1000000", "ms": f"{column} * 1000", "us": column, "ns": f"{column} / 1000"}[rule.unit]
+        told = f"round({told})::BIGINT" if rule.unit != "us" else f"{column}::BIGINT"
+    ahead = f"micros > {ahead_us}"
     return (
-        f'SELECT {quoted(rule.column)} AS "value", count(*) AS n, count(*) OVER () AS unknowns FROM {VIEW} '
+        f"SELECT max(CASE WHEN {ahead} THEN NULL ELSE micros END) AS newest_us, count(*) FILTER (WHERE {ahead}) AS failing, "
+        f"max(micros) AS latest_us, count(there) - count(micros) AS unread FROM "
+        f"(SELECT {told} AS micros, {column} AS there FROM {VIEW} WHERE {rule.where or 'true'}) AS told"
+    )
+
+
+def unknown(rule: IsIn | Refers, when: str) -> str:
+    """The commonest values that are not known, how many such values there are, and in how many rows."""
+    return (
+        f'SELECT {quoted(rule.column)} AS "value", count(*) AS n, count(*) OVER () AS unknowns, '
+        f"CAST(sum(count(*)) OVER () AS BIGINT) AS failing FROM {VIEW} "
         f"WHERE {when} GROUP BY {quoted(rule.column)} ORDER BY 2 DESC, 1 LIMIT {SHOWN}"
     )
 
@@ -62,9 +79,12 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
     return f"SELECT {picked} FROM {VIEW} WHERE {breaks.when} ORDER BY {order} LIMIT {SHOWN}"
 
 
-def every_row(rule: Rule, breaks: Breaks, kinds: Mapping[str, Kind]) -> str:
-    """All rows at fault, whole, with where they stand; empty when the rule is not about single rows."""
-    picked = ", ".join([_PLACE, *(_readable(name, kind) for name, kind in kinds.items())])
+def every_row(rule: Rule, breaks: Breaks, kinds: Mapping[str, Kind], storable: Callable[[str], str]) -> str:
+    """All rows at fault, whole, with where they stand; empty when the rule is not about single rows.
+
+    `storable` gives the SQL for a column in a type that Parquet has.
+    """
+    picked = ", ".join([_PLACE, *(f"{storable(name)} AS {quoted(name)}" for name in kinds)])
     if isinstance(rule, Unique):
         keys = ", ".join(map(quoted, rule.over))
         return f"SELECT {picked} FROM {VIEW} JOIN ({_repeated(rule)}) AS repeated USING ({keys}) WHERE {rule.where or 'true'}"
@@ -80,7 +100,7 @@ def _repeated(rule: Unique) -> str:
 
 def _readable(name: str, kind: Kind) -> str:
     """A column in a type that Python has."""
-    casts: dict[Kind, str] = {"time": "TIMESTAMPTZ", "naive": "TIMESTAMP", "number": "DOUBLE", "other": "VARCHAR"}
+    casts: dict[Kind, str] = {"time": "TIMESTAMPTZ", "naive": "TIMESTAMP", "other": "VARCHAR"}
     return f"{quoted(name)}::{casts[kind]} AS {quoted(name)}" if kind in casts else quoted(name)
 
 

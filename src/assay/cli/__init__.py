@@ -3,43 +3,50 @@
 import importlib
 import logging
 import sys
+from itertools import islice
 from keyword import iskeyword
 from pathlib import Path
 from traceback import extract_tb
 
 import click
 
-from assay.errors import AssayError
+from assay.errors import AssayError, printable
+
+#: Of an error, so many characters of a line and so many lines are printed.
+LONGEST_LINE, MOST_LINES = 2_000, 100
 
 #: Command, where it is, and what it does, in the order of the way of the data.
 COMMANDS = {
-    "demo": ("demo", "the whole loop on a year of real flights"),
-    "check": ("check", "data checks on files, a database table or a dbt project"),
-    "quality": ("quality", "what is odd about a table, and what leaks the label"),
-    "run": ("run", "run a pipeline, for one moment or over the past"),
-    "resume": ("run", "go on with a run that was killed or failed"),
-    "runs": ("runs", "find runs, the best of them, and what matters"),
-    "run-show": ("run_show", "everything about one run"),
-    "compare": ("runs", "what differs between runs"),
+    "demo": ("demo", "run the whole loop on a year of real flights"),
+    "init": ("init", "write a project that trains a model on a table"),
+    "check": ("check", "check files, a database table or a dbt project"),
+    "quality": ("quality", "report oddities of a table and leaks of the label"),
+    "run": ("run", "run a pipeline, for one moment or a span of the past"),
+    "resume": ("run", "continue a run that was killed or failed"),
+    "runs": ("runs", "search runs, and rank hyperparameters"),
+    "run-show": ("run_show", "show one run"),
+    "compare": ("runs", "show the differences between runs"),
     "experiments": ("runs", "list, rename, delete, restore experiments"),
     "run-delete": ("run_show", "delete runs; they can be restored"),
-    "run-restore": ("run_show", "take the deletion of runs back"),
-    "gc": ("keep", "remove for good what was deleted and what nothing refers to"),
-    "doctor": ("keep", "what is installed, reachable, waiting and how large"),
-    "up": ("up", "serve runs and models to clients of MLflow"),
-    "tokens": ("up", "who may ask a server from another machine"),
-    "models": ("models", "versions of models, and which is the champion"),
-    "ledger": ("models", "every verdict and every move of the champion"),
-    "rollback": ("models", "make the champion what it was before"),
+    "run-restore": ("run_show", "restore deleted runs"),
+    "gc": ("gc", "remove deleted runs and unreferenced files for good"),
+    "doctor": ("doctor", "report health, sizes and what waits in spools"),
+    "upgrade": ("upgrade", "upgrade the schema of the database"),
+    "up": ("up", "serve the MLflow API for runs and models"),
+    "tokens": ("up", "manage tokens for clients on other machines"),
+    "models": ("models", "list models, their versions and champions"),
+    "ledger": ("models", "list verdicts and moves of the champion"),
+    "rollback": ("models", "make the previous version the champion again"),
     "serve": ("serve", "answer predictions over HTTP"),
-    "send": ("serve", "send rows of a table to a server, also with a fault to see it found"),
+    "send": ("serve", "send rows of a table to a server, also with a fault drill"),
     "drain": ("serve", "move served rows from the spool into the tables"),
-    "skew": ("skew", "compare what serving saw and computed with training"),
-    "drift": ("drift", "how the world moved, in a table or in what a model served"),
-    "import": ("exchange", "bring runs and models from MLflow or Weights & Biases"),
-    "mirror": ("exchange", "send runs on to an MLflow server"),
-    "sql": ("sql", "SQL over served rows, training rows and metadata"),
-    "schema": ("schema", "a contract as Arrow, SQL or JSON Schema"),
+    "score": ("score", "score a table with a model, into Parquet files"),
+    "skew": ("skew", "compare served rows with training"),
+    "drift": ("drift", "report changes of distributions over time"),
+    "import": ("exchange", "import runs and models from another tracker"),
+    "mirror": ("exchange", "send runs to another tracker"),
+    "sql": ("sql", "query served rows, training rows and metadata"),
+    "schema": ("schema", "print a contract as Arrow, SQL or JSON Schema"),
 }
 
 
@@ -58,7 +65,7 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"assay.cli.{COMMANDS[cmd_name][0]}")
         name = cmd_name.replace("-", "_")
-        return getattr(module, f"{name}_" if iskeyword(name) else name)
+        return _unescaped(getattr(module, f"{name}_" if iskeyword(name) else name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
@@ -67,10 +74,18 @@ class Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def _unescaped(command: click.Command) -> click.Command:
+    r"""The command with `\b` as Click wants it: a character, before lines that stay as they are. Docstrings are raw."""
+    command.help = (command.help or "").replace(r"\b", "\b")
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _unescaped(below)
+    return command
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="assay", message="assay %(version)s")
 def cli() -> None:
-    """Keeps models fresh and honest: check, train, bless, serve, log, compare.
+    """Check data, train, judge, serve, log and compare models.
 
     Exit codes: 0 good, 1 a check or verdict said no, 2 wrong use, 3 a fault of Assay or of the surroundings.
     """
@@ -89,21 +104,27 @@ def main() -> None:
         sys.exit(130)
     except AssayError as error:
         logging.getLogger("assay").info("ended: %s", error)
-        click.echo(f"assay: {error}", err=True)
+        _say(f"assay: {error}")
         if place := _place(error):
-            click.echo(f"  {place}", err=True)
+            _say(f"  {place}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
         logging.getLogger("assay").info("ended by an exception", exc_info=True)
-        click.echo(f"assay: {type(error).__name__}: {error}", err=True)
+        _say(f"assay: {type(error).__name__}: {error}")
         for line in (
             _place(error) or "This is a fault of Assay.",
             "The traceback is in the newest file of .assay/logs.",
         ):
-            click.echo(f"  {line}", err=True)
+            _say(f"  {line}")
         sys.exit(3)
+
+
+def _say(text: str) -> None:
+    """Print an error: what a client or a file sent is in it, so it is printable, and long lines are cut."""
+    lines = (line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…" for line in text.split("\n"))
+    click.echo(printable("\n".join(islice(lines, MOST_LINES))), err=True)
 
 
 def _place(error: Exception) -> str:

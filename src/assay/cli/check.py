@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.check_dbt import check_dbt
+from assay.cli.check_dbt import DbtOptions, check_dbt
 from assay.cli.command import command, console, print_json
 from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 @click.argument("target", required=False)
 @click.option("--contract", "contracts", multiple=True, help="MODULE:CLASS of a contract, like flights:Weather.")
 @click.option("--checks", "declared", multiple=True, help="MODULE:NAME of Checks, like rules:flights.")
-@click.option("--infer", is_flag=True, help="Print rules that TARGET keeps today, as Python to start from.")
-@click.option("--fresh", help="How old the newest event may be, like 26h.")
-@click.option("--now", help="The moment to measure freshness from; the present when omitted.")
-@click.option("--failing", type=click.Path(), help="Write all rows at fault to this Parquet file.")
+@click.option("--infer", is_flag=True, help="Print the rules that TARGET keeps today, as Python code.")
+@click.option("--fresh", help="The age that the newest event may have, like 26h.")
+@click.option("--now", help="The moment from which freshness is measured; now when omitted.")
+@click.option("--failing", type=click.Path(), help="Write all failing rows to this Parquet file.")
 @click.option("--html", type=click.Path(), help="Write the report as a page with plots to this file.")
-@click.option("--dbt", "project", help="The folder of a dbt project, whose sources and tests to check instead.")
-@click.option("--target", "output", help="With --dbt: the target of its profile; the profile's own when omitted.")
+@click.option("--dbt", "project", help="Check the sources and tests of the dbt project in this folder instead.")
+@click.option("--target", "output", help="With --dbt: the target of the profile; its default target when omitted.")
+@click.option(
+    "--vars", "dbt_vars", help="With --dbt: vars as YAML, like '{day: 2024-01-01}'; they win over the project's."
+)
+@click.option("--select", multiple=True, help="With --dbt: the tests and sources to check, as dbt selects them.")
+@click.option("--exclude", multiple=True, help="With --dbt: the tests and sources to leave out.")
+@click.option("--strict", is_flag=True, help="With --dbt: exit code 1 also when a test could not be read.")
 def check(
     store: Store,
     target: str | None,
@@ -37,23 +43,30 @@ def check(
     html: str | None,
     project: str | None,
     output: str | None,
+    dbt_vars: str | None,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    strict: bool,
     as_json: bool,
 ) -> int:
-    r"""Check TARGET against contracts and rules; or a dbt project.
+    r"""Check TARGET against contracts and rules, or check a dbt project.
 
     TARGET is a Parquet or CSV file, a folder or glob of them, or a table of a database by URL.
 
+    Exit code 1 when a check fails, 3 when one could not be evaluated. Warnings alone give 0.
+
     \b
-    Example: assay check data/weather --contract flights:Weather
-    Example: assay check postgresql://me@host/shop#public.orders --checks rules:orders
-    Example: assay check data/weather --infer
-    Example: assay check --dbt warehouse --target prod
-    Exit code 1 when a check fails, 3 when one could not be asked; warnings alone are good.
+    Examples:
+      assay check data/weather --contract flights:Weather
+      assay check postgresql://me@host/shop#public.orders --checks rules:all
+      assay check data/weather --infer
+      assay check --dbt warehouse --target prod
     """
-    if project or output:
+    options = DbtOptions(output, dbt_vars, select, exclude, strict)
+    if project or options:
         others = {"TARGET": target, "--contract": contracts, "--checks": declared, "--infer": infer, "--fresh": fresh}
         others |= {"--now": now, "--failing": failing, "--html": html}
-        return check_dbt(project, output, others=[name for name, value in others.items() if value], as_json=as_json)
+        return check_dbt(project, options, others=[name for name, value in others.items() if value], as_json=as_json)
     if target is None or bool(contracts or declared) == infer:
         raise click.UsageError("give TARGET with --contract, --checks or --infer; or --dbt")
     if infer:
@@ -61,7 +74,7 @@ def check(
     from assay.checks import check as run_check
     from assay.checks import keep_report, render
     from assay.checks.evaluate import together
-    from assay.checks.keep import vanished_report
+    from assay.checks.report_rows import vanished_report
     from assay.times import instant
 
     rules = [
@@ -100,7 +113,7 @@ def _infer(target: str) -> int:
     from assay.checks import Checks
 
     rules = repr(Checks.infer(target))
-    used = [name for name in ("Checks", "col", "fresh", "rows", "unique") if f"{name}(" in rules]
+    used = [name for name in ("Checks", "col", "fresh", "rows", "sql", "unique") if f"{name}(" in rules]
     click.echo(f"from assay import {', '.join(used)}\n\nchecks = {rules}")
     return 0
 

@@ -29,36 +29,42 @@ _CHECKOUT = Path(__file__).parents[3] / "examples"
 
 @click.group()
 def demo() -> None:
-    """Write an example project with real data and run the whole loop on it."""
+    r"""Write an example project with real data and run the whole loop on it.
+
+    \b
+    Example:
+      assay demo flights ./flights
+    """
 
 
 @demo.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="flights")
+@click.option("--fresh", is_flag=True, help="Start again in a folder that holds the demo; replaces its data and state.")
 @click.option(
-    "--fresh", is_flag=True, help="Begin again in a folder that holds the demo: its data and state are made new."
+    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Also write the terminal output to this SVG file."
 )
-@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the terminal into this file.")
 def flights(folder: Path, fresh: bool, svg: Path | None) -> None:
-    r"""A year of real flights from New York: check, train weekly, bless, serve, log, compare.
+    r"""Run the whole loop on a year of flights from New York: check, train weekly, bless, serve, compare.
 
     \b
-    Example: assay demo flights ./flights
+    Example:
+      assay demo flights ./flights
     """
     started = time.monotonic()
     show = Show(folder, record=svg is not None)
     _write_project(show, folder, fresh=fresh)
-    show.say("Is the data what it claims to be?")
+    show.say("Check the data against its contracts.")
     show.type("check", "data/weather", "--contract", "flights:Weather")
     show.type("check", "data/flights", "--contract", "flights:Departure")
-    show.say("Every Monday from March on: check, train on eight weeks, judge on the ninth.")
-    show.type("run", "flights:weekly", "--replay", REPLAY)
-    show.say("The last champion answers; a real day is sent to it; is what it computes what training computed?")
+    show.say("Run the pipeline for every Monday from March on: check, train on eight weeks, judge on the ninth.")
+    show.type("run", "flights:weekly", "--replay", REPLAY, "--publish")
+    show.say("Serve the champion, send it a day of flights, and compare what it served with training.")
     port = _free_port()
-    with Server(show, port):
+    with DemoServer(show, port):
         url = () if port == PORT else ("--url", f"http://127.0.0.1:{port}")
         show.type("send", "flight-delay", "--day", DAY, *url)
         show.type("skew", "flight-delay")
-        show.say("Now a client sends kilometres in 5 % of its requests.")
+        show.say("Send kilometres instead of miles in 5 % of the requests.")
         show.type("send", "flight-delay", "--day", DAY, "--fault", "distance*1.609344:5%", *url)
         show.type("skew", "flight-delay")
     show.end(time.monotonic() - started)
@@ -97,7 +103,7 @@ class Show:
         self.console.print()
         if (code := process.wait()) > 1:
             raise Unavailable(
-                f"assay {' '.join(arguments)} ended with exit code {code}", do="Its message stands above."
+                f"assay {' '.join(arguments)} ended with exit code {code}", do="Its message is printed above."
             )
         return code
 
@@ -114,14 +120,12 @@ class Show:
 
     def end(self, seconds: float) -> None:
         """What to type next."""
-        self.say(
-            f"Done in {seconds:.0f} s. Yours to look at; change a feature or the policy in flights.py and run it again:"
-        )
+        self.say(f"Done in {seconds:.0f} s. Change a feature or the policy in flights.py and run it again:")
         for line in (
             f"cd {self.folder}",
             "assay ledger flight-delay --last 4",
             'assay sql "SELECT part, avg(label) FROM trained.flight_delay GROUP BY part"',
-            f"assay run flights:weekly --asof {DAY}T06:00-05:00 --set leaves=63 --again",
+            f"assay run flights:weekly --asof {DAY}T06:00-05:00 --set leaves=63",
         ):
             self.console.print(f"  {line}", markup=False)
 
@@ -132,7 +136,7 @@ class Show:
         path.write_text(_FONT_FROM_AFAR.sub("", drawn), encoding="utf-8")
 
 
-class Server:
+class DemoServer:
     """`assay serve` beside the demo, from ready to stopped."""
 
     def __init__(self, show: Show, port: int) -> None:
@@ -152,7 +156,7 @@ class Server:
         while not self._ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise Unavailable("the server did not start", do=f"Look into {self.show.folder / NAME / 'logs'}.")
+                raise Unavailable("the server did not start", do=f"Read the log in {self.show.folder / NAME / 'logs'}.")
             time.sleep(0.1)
         return self
 
@@ -175,7 +179,8 @@ def _write_project(show: Show, folder: Path, *, fresh: bool) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (fresh and script.exists()):
             raise BadInput(
-                f"{folder} is not empty", do="Name another folder, or begin again in a folder of the demo: --fresh"
+                f"{folder} is not empty",
+                do="Give another folder, or pass --fresh to start again in a folder of the demo.",
             )
         for made in ("data", NAME):
             shutil.rmtree(folder / made, ignore_errors=True)

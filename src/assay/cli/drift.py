@@ -1,28 +1,19 @@
 """`assay drift`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from assay.cli.command import command, console, print_json
 from assay.store import Store
 
-if TYPE_CHECKING:
-    from assay.drift import DriftReport
-
-SHOWN = 20
-
 
 @command(begins=True)
 @click.argument("target", metavar="MODEL|TABLE")
-@click.option("--time", help="The column of times, when the target is a table.")
+@click.option("--time", help="The time column, when TARGET is a table.")
 @click.option("--every", default="7d", show_default=True, help="The length of a window.")
-@click.option("--since", help="Windows since: 90d, yesterday, ISO 8601; all when omitted.")
-@click.option("--seasonal", help="Columns that go with the season, as a,b; recognised when omitted.")
+@click.option("--since", help="Only windows since: 90d, yesterday, ISO 8601; all when omitted.")
+@click.option("--seasonal", help="The seasonal columns, as a,b; detected when omitted.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
 def drift(
     store: Store,
@@ -34,14 +25,17 @@ def drift(
     html: Path | None,
     as_json: bool,
 ) -> int:
-    r"""Say how the world moved, window by window: in a table, or in the rows that a model served.
+    r"""Report which columns moved, window by window, in a table or in the rows that a model served.
+
+    Exit code 0: drift warns and never blocks.
 
     \b
-    Example: assay drift data/flights --time scheduled
-             assay drift flight-delay --since 90d
-    Exit code 0: drift warns and never blocks.
+    Examples:
+      assay drift data/flights --time scheduled
+      assay drift flight-delay --since 90d
     """
     from assay.drift import model_drift, table_drift
+    from assay.drift.render import render
     from assay.times import instant
 
     start = instant(since) if since else None
@@ -59,43 +53,13 @@ def drift(
     if as_json:
         print_json(report)
     else:
-        show(console(), report, html)
+        shown = console()
+        render(report, shown)
+        if html:
+            shown.print(f"  plots: {html}")
     return 0
 
 
 def _need_model(target: str) -> None:
     if "/" in target or Path(target).suffix in (".parquet", ".csv") or Path(target).is_dir():
-        raise click.UsageError(f"{target} is a table: name its column of times with --time")
-
-
-def show(shown: Console, report: "DriftReport", html: Path | None = None) -> None:
-    """Print what moved, worst first."""
-    if report.silent:
-        windows = f"{len(report.windows)} whole window{'s' * (len(report.windows) != 1)}"
-        shown.print(
-            f"{report.name}: too early to say; there are {windows}, and drift is told from the {report.needed + 1}th on."
-        )
-    else:
-        _show_moved(shown, report)
-    if beside := [one for one in report.beside_training if one.psi > max(0.1, one.noise)]:
-        listed = ", ".join(f"{one.column} {one.psi:.2f}" for one in beside[:6])
-        shown.print(Text(f"  newest window beside the training rows (PSI): {listed}", style="dim"))
-    if html:
-        shown.print(f"  plots: {html}")
-
-
-def _show_moved(shown: Console, report: "DriftReport") -> None:
-    moved = report.moved
-    head = f"{report.name}  {report.judged} windows judged, the first on {report.windows[report.needed].start:%Y-%m-%d}"
-    word = ("DRIFT", "bold yellow") if moved else ("NO DRIFT", "bold green")
-    shown.print(Text.assemble(word, f"  {head}"))
-    if moved:
-        table = Table("window", "column", "what moved", "x limit", box=None, padding=(0, 2, 0, 2), header_style="dim")
-        for one in moved[:SHOWN]:
-            shift = one.shift
-            table.add_row(f"{one.start:%Y-%m-%d}", shift.column, shift.sentence, f"{shift.severity:.1f}")
-        shown.print(table)
-    if len(moved) > SHOWN:
-        shown.print(f"  ... and {len(moved) - SHOWN} more: --json has all", style="dim")
-    if report.seasonal:
-        shown.print(Text(f"  with the season: {', '.join(report.seasonal)}", style="dim"))
+        raise click.UsageError(f"{target} is a table: give its time column with --time")

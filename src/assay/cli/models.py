@@ -4,36 +4,37 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from assay.cli.command import command, console, print_json
 from assay.store import Store
 
 if TYPE_CHECKING:
-    from assay.blessing import Entry
+    from assay.blessing import LedgerEntry
 
 
 @command()
 @click.argument("model", required=False)
-@click.option("--version", type=int, help="Where this version comes from: run, data, contract, features, code.")
+@click.option("--version", type=int, help="Show the run, data, contract, features and code of this version.")
 def models(store: Store, model: str | None, version: int | None, as_json: bool) -> None:
-    r"""The models that have a champion, or the versions of MODEL.
+    r"""List the models that have a champion, or the versions of MODEL.
 
     \b
-    Example: assay models flight-delay --version 3
+    Example:
+      assay models flight-delay --version 3
     """
-    from assay.track import alias, champion, versions
-    from assay.track.versions import model_names
+    from assay.track import champion, versions
+    from assay.track.aliases import champions
 
     if model and version is not None:
         _show_lineage(store, model, version, as_json=as_json)
         return
-    if model:
-        champion(store, model)  # or it is unknown
-    found = versions(store, model) if model else [v for n in model_names(store) if (v := alias(store, n))]
+    stands = [champion(store, model)] if model else champions(store)  # or it is unknown
+    found = versions(store, model) if model else stands
     if as_json:
         print_json(found)
         return
-    now = {name: champion.version for name in {v.model for v in found} if (champion := alias(store, name))}
+    now = {one.model: one.version for one in stands}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("model", "version", "trained until", "run", ""):
         table.add_column(title)
@@ -67,20 +68,29 @@ def _show_lineage(store: Store, model: str, version: int, *, as_json: bool) -> N
         "features": f"{', '.join(found.features)}; code sha256 {found.features_hash[:12]}",
         "bundle": found.bundle[:12],
     }.items():
-        table.add_row(f"[dim]{name}[/]", value)
+        table.add_row(Text(name, style="dim"), value)
     console().print(table)
 
 
 @command()
 @click.argument("model", required=False)
-@click.option("--last", default=20, show_default=True, help="At most so many lines.")
-def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
-    r"""Every verdict and every move of the champion, oldest first; the seals of all lines are verified.
+@click.option("--last", default=20, show_default=True, help="The maximum number of lines.")
+@click.option("--accept-loss", is_flag=True, help="Accept that lines are missing, as after a restored backup.")
+@click.option("--reason", default="", help="Why they are missing; kept in the ledger.")
+def ledger(store: Store, model: str | None, last: int, accept_loss: bool, reason: str, as_json: bool) -> None:
+    r"""List verdicts and moves of the champion, the oldest first. All seals are verified.
+
+    Exit code 1 when lines at the end are missing. The mark beside the artifacts shows this.
 
     \b
-    Example: assay ledger flight-delay --last 5
+    Examples:
+      assay ledger flight-delay --last 5
+      assay ledger --accept-loss --reason "the backup of Monday was restored"
     """
     from assay.blessing import entries, verify
+
+    if accept_loss:
+        _accept_loss(store, reason)
 
     lines = entries(store, model)[-last:]
     checked = verify(store)
@@ -92,26 +102,47 @@ def ledger(store: Store, model: str | None, last: int, as_json: bool) -> None:
         table.add_row(str(line.id), f"{line.at:%Y-%m-%d %H:%M:%S}Z", line.model, _words(line))
     shown = console()
     shown.print(table)
-    shown.print(f"{checked:,} lines, every seal whole", style="dim")
+    shown.print(f"{checked:,} lines, all seals valid", style="dim")
 
 
-def _words(line: "Entry") -> str:
+def _accept_loss(store: Store, reason: str) -> None:
+    from assay.errors import BadInput
+    from assay.track.ledger import accept_loss
+    from assay.track.provenance import user
+
+    if not reason.strip():
+        raise BadInput("--accept-loss needs a reason", do='Give the reason: --reason "a backup was restored"')
+    accept_loss(store, user(), reason)
+
+
+def _words(line: "LedgerEntry") -> str:
     body = line.decoded()
+    if line.kind == "restored":
+        numbers = ", ".join(name.partition("/")[2].partition("-")[0] for name in body["lost"])
+        return f"restored: the lines up to {numbers} are lost, by {body['who']}, {body['reason']}"
     if line.kind == "verdict":
         return f"{'blessed' if body['blessed'] else 'refused'}: {'; '.join(body['reasons'])}"
+    what = f"version {body['version']}" if body["version"] is not None else f"no version is the {body['alias']}"
+    alias = f"{body['alias']} " if body.get("alias", "champion") != "champion" and body["version"] is not None else ""
     before = f", before it {body['previous']}" if body["previous"] else ""
-    return f"{line.kind}: version {body['version']}{before}" + (f", {body['reason']}" if body.get("reason") else "")
+    by = (
+        f", by {body['who']}" + (f" through {body['through']}" if body["through"] != "assay" else "")
+        if "who" in body
+        else ""
+    )
+    return f"{line.kind}: {alias}{what}{before}{by}" + (f", {body['reason']}" if body.get("reason") else "")
 
 
-@command()
+@command(writes=True)
 @click.argument("model")
-@click.option("--to", type=int, help="A version; the champion before this one when omitted.")
-@click.option("--reason", default="", help="Kept in the ledger.")
+@click.option("--to", type=int, help="The version to make the champion; the previous one when omitted.")
+@click.option("--reason", default="", help="The reason, kept in the ledger.")
 def rollback(store: Store, model: str, to: int | None, reason: str, as_json: bool) -> None:
-    r"""Make the champion of MODEL what it was before; servers adopt it within a second or two.
+    r"""Make the previous version of MODEL the champion again. Servers load it within about two seconds.
 
     \b
-    Example: assay rollback flight-delay --reason "complaints from the gate"
+    Example:
+      assay rollback flight-delay --reason "complaints from the gate"
     """
     from assay.blessing import rollback as roll_back
 

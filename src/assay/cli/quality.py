@@ -10,16 +10,18 @@ from assay.store import Store
 
 @command(begins=True)
 @click.argument("target")
-@click.option("--label", help="The column that a model shall predict: what leaks it is called out.")
+@click.option("--label", help="The column to predict; columns that leak it are reported.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
 def quality(store: Store, target: str, label: str | None, html: Path | None, as_json: bool) -> int:  # noqa: ARG001
-    r"""Say what is odd about TARGET, worst first: leaks of the label, missing, constant, alike and far values.
+    r"""Report oddities of TARGET, the worst first: leaks of the label, missing and constant values, duplicates, outliers.
 
     TARGET is a Parquet or CSV file, a folder or glob of them, or a table of a database by URL.
 
+    The exit code is 0, because a summary is not a verdict.
+
     \b
-    Example: assay quality data/flights --label late
-    Exit code 0: a summary is no verdict.
+    Example:
+      assay quality data/flights --label late
     """
     from assay.quality import quality as look
     from assay.quality import quality_page, render

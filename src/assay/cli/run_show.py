@@ -4,55 +4,61 @@ from collections.abc import Mapping, Sequence
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from assay.cli.command import command, console, print_json
 from assay.store import Store
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 30
-_POINTS = 20_000
+#: So many points of all metrics together are drawn, the first of each.
+_POINTS = 200_000
 
 
 @command(name="run-show")
 @click.argument("run_id")
 def run_show(store: Store, run_id: str, as_json: bool) -> None:
-    r"""Everything about one run: parameters, metrics over time, tags, artifacts, children, and why it failed.
+    r"""Show one run: parameters, metrics over time, tags, artifacts, children, and its error.
 
     \b
-    Example: assay run-show flight-delay-12ab
+    Example:
+      assay run-show flight-delay-12ab
     """
-    from assay.track.find import find_runs, get_run
-    from assay.track.show import artifacts_of, datasets_of
+    from assay.track.find import get_run
+    from assay.track.show import belongings
 
     run = get_run(store, run_id)
-    files, data = artifacts_of(store, run.id), datasets_of(store, run.id)
-    children = find_runs(store, f"parent_id = '{run.id.replace(chr(39), chr(39) * 2)}'", limit=1000)
+    found = belongings(store, run.id)
+    files, data, children = found.artifacts, found.datasets, found.children
     if as_json:
-        print_json({"run": run, "artifacts": files, "datasets": data, "children": [child.id for child in children]})
+        print_json({"run": run, "artifacts": files, "datasets": data, "children": [child for child, _ in children]})
         return
     shown = console()
     took = f", {(run.ended_at - run.started_at).total_seconds():,.1f} s" if run.ended_at else ""
-    shown.print(f"[bold]{run.id}[/]  {run.status}{took}, {run.kind} run of {run.experiment}")
+    silent = f", silent since {run.silent_since.astimezone():%Y-%m-%d %H:%M}" if run.silent_since else ""
+    shown.print(Text.assemble((run.id, "bold"), f"  {run.status}{silent}{took}, {run.kind} run of {run.experiment}"))
     for line in filter(None, (run.error, run.tags.get("mlflow.note.content"))):
         shown.print(line, style="red" if line == run.error else None, markup=False)
     facts = {"started": f"{run.started_at:%Y-%m-%d %H:%M:%S}Z", "by": run.user, "code": run.code_version}
     facts |= {"parent": run.parent_id, "data": (run.data_identity or {}).get("sha256", "")[:12]}
     shown.print(_pairs({name: value for name, value in facts.items() if value}))
     if run.params:
-        shown.print("\n[bold]parameters[/]", _pairs(run.params))
+        shown.print(Text("\nparameters", style="bold"), _pairs(run.params))
     if run.points:
-        shown.print("\n[bold]metrics[/]", _metrics(store, run.id, run.metrics))
+        shown.print(Text("\nmetrics", style="bold"), _metrics(store, run.id, run.metrics))
     tags = {name: value for name, value in run.tags.items() if name != "mlflow.note.content"}
     if tags:
-        shown.print("\n[bold]tags[/]", _pairs(tags))
+        shown.print(Text("\ntags", style="bold"), _pairs(tags))
     if data:
-        shown.print("\n[bold]data[/]", _pairs({one.name: f"{one.context} {one.digest[:12]}" for one in data}))
+        shown.print(
+            Text("\ndata", style="bold"), _pairs({one.name: f"{one.context} {one.digest[:12]}" for one in data})
+        )
     if files:
         from assay.doctor import size
 
-        shown.print("\n[bold]artifacts[/]", _pairs({one.name: size(one.size_bytes) for one in files}))
+        shown.print(Text("\nartifacts", style="bold"), _pairs({one.name: size(one.size_bytes) for one in files}))
     if children:
-        shown.print("\n[bold]children[/]", _pairs({child.id: child.status for child in children[:20]}))
+        shown.print(Text("\nchildren", style="bold"), _pairs(dict(children[:20])))
 
 
 def _pairs(values: Mapping[str, object]) -> Table:
@@ -65,14 +71,18 @@ def _pairs(values: Mapping[str, object]) -> Table:
 
 
 def _metrics(store: Store, run_id: str, newest: dict[str, float]) -> Table:
-    from assay.track.points import history
+    from assay.track.points import histories_of
 
     table = Table(box=None, pad_edge=False, show_header=False)
+    histories = histories_of(store, run_id, at_most=max(1, _POINTS // max(1, len(newest))))
     for name, value in newest.items():
-        points = sorted(history(store, run_id, name, limit=_POINTS), key=lambda point: (point.step, point.at_us))
+        points = sorted(histories.get(name, []), key=lambda point: (point.step, point.at_us))
         drawn = sparkline([point.value for point in points])
         table.add_row(
-            f"[dim]{name}[/]", f"{value:.6g}", drawn if len(points) > 1 else "", f"[dim]{len(points):,} points[/]"
+            Text(name, style="dim"),
+            f"{value:.6g}",
+            drawn if len(points) > 1 else "",
+            Text(f"{len(points):,} points", style="dim"),
         )
     return table
 
@@ -90,24 +100,26 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_BARS[round((value - low) * scale)] if abs(value) < float("inf") else " " for value in some)
 
 
-@command(name="run-delete", json=False)
+@command(name="run-delete", json=False, writes=True)
 @click.argument("run_ids", nargs=-1, required=True, metavar="RUN...")
 def run_delete(store: Store, run_ids: tuple[str, ...]) -> None:
-    r"""Delete runs. They can be restored until `assay gc` takes them.
+    r"""Delete runs. They can be restored until `assay gc` removes them for good.
 
     \b
-    Example: assay run-delete flight-delay-12ab
+    Example:
+      assay run-delete flight-delay-12ab
     """
     _set_deleted(store, run_ids, deleted=True)
 
 
-@command(name="run-restore", json=False)
+@command(name="run-restore", json=False, writes=True)
 @click.argument("run_ids", nargs=-1, required=True, metavar="RUN...")
 def run_restore(store: Store, run_ids: tuple[str, ...]) -> None:
-    r"""Take the deletion of runs back.
+    r"""Restore deleted runs.
 
     \b
-    Example: assay run-restore flight-delay-12ab
+    Example:
+      assay run-restore flight-delay-12ab
     """
     _set_deleted(store, run_ids, deleted=False)
 

@@ -1,20 +1,26 @@
 """`assay runs`, `assay compare` and `assay experiments`."""
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from assay.cli.command import command, console, print_json
+from assay.errors import BadInput, printable, shown
 from assay.store import Store
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from assay.track import RunRow
 
 #: Of a metric whose name has such a word, less is better.
 _LOW = re.compile(r"(?i)(^|[^a-z])(loss|logloss|error|err|mae|mse|rmse|mape|deviance|perplexity|brier)($|[^a-z])")
-_COLUMNS = 4
+#: Of a run so many metrics and parameters are listed; `assay run-show` has all.
+METRICS, PARAMS = 3, 4
+LONGEST_PARAM, LONGEST_NAME, LONGEST_ID = 24, 32, 48
 
 
 @command()
@@ -23,19 +29,26 @@ _COLUMNS = 4
 @click.option("--since", help="Started at or after: ISO 8601, a date, or 2h, 7d, yesterday.")
 @click.option("--until", help="Started before.")
 @click.option("--order-by", multiple=True, metavar="FIELD [DESC]", help="Like 'metrics.auc DESC'; may be repeated.")
-@click.option("--best", metavar="METRIC", help="The best first; less is better when the name says loss, error, mae...")
+@click.option(
+    "--best",
+    metavar="METRIC",
+    help="The best first. Less is better for metrics like mae, and for names with loss or error in them.",
+)
 @click.option("--highest/--lowest", default=None, help="Say yourself whether more is better.")
 @click.option("--importance", metavar="METRIC", help="What the hyperparameters of these runs explain of a metric.")
 @click.option("--deleted", is_flag=True, help="Those that were deleted.")
 @click.option("--limit", default=20, show_default=True, help="At most so many.")
 @click.option("--page", metavar="TOKEN", help="Go on where the page before ended.")
+@click.option("--finish-silent", metavar="AGE", help="Close runs of which their client wrote nothing for so long: 1d.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one column a parameter and metric.")
 def runs(store: Store, filter: str, as_json: bool, as_csv: bool, **options: Any) -> None:  # noqa: A002
-    r"""Find runs, the newest first; FILTER is written as for MLflow, with OR, NOT and parentheses.
+    r"""Search runs, the newest first. FILTER has the syntax of MLflow, with OR, NOT and parentheses.
 
     \b
-    Examples: assay runs --experiment flight-delay --since 2h --best auc
-              assay runs "metrics.auc > 0.7 AND (params.leaves = '31' OR tags.team LIKE 'air%')"
+    Examples:
+      assay runs --experiment flight-delay --since 2h --best auc
+      assay runs "metrics.auc > 0.7 AND params.leaves = '31'"
+      assay runs --finish-silent 1d
     """
     from assay.times import instant
     from assay.track import search
@@ -43,6 +56,11 @@ def runs(store: Store, filter: str, as_json: bool, as_csv: bool, **options: Any)
     from assay.track.outbox import deliver_if_possible
 
     deliver_if_possible(store)
+    if options["finish_silent"]:
+        if filter or options["experiment"]:
+            raise BadInput("--finish-silent closes silent runs of every experiment", do="Give it without a filter.")
+        _finish_silent(store, instant(options["finish_silent"]), as_json)
+        return
     best = options["best"]
     order = list(options["order_by"])
     if best:
@@ -66,39 +84,75 @@ def runs(store: Store, filter: str, as_json: bool, as_csv: bool, **options: Any)
     elif as_json:
         print_json(found.runs)
     elif as_csv:
-        click.echo(to_csv(found.runs), nl=False)
+        text = to_csv(found.runs)
+        click.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
     else:
         _show(found.runs, best)
         if found.token:
-            console().print(f"more: --page {found.token}", style="dim")
+            console().print(f"more: --page {found.token}", style="dim", soft_wrap=True)
+
+
+def _finish_silent(store: Store, since: "datetime", as_json: bool) -> None:
+    from assay.track.died import finish_silent
+
+    closed = finish_silent(store, since)
+    if as_json:
+        print_json({"closed": closed})
+        return
+    for run_id in closed:
+        console().print(f"{run_id} is killed now", highlight=False)
+    console().print(f"{len(closed):,} runs closed" if closed else "no run has been silent for this time")
 
 
 def _more_is_better(metric: str, said: bool | None) -> bool:
-    return said if said is not None else not _LOW.search(metric)
+    if said is not None:
+        return said
+    from assay.metrics import direction
+
+    known = direction(metric)
+    return known if known is not None else not _LOW.search(metric)
 
 
 def _show(found: list["RunRow"], best: str | None) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("run", "status", "started", "parameters", "metrics"):
+    longest = max((len(run.id) for run in found), default=0)
+    table.add_column("run", overflow="fold", min_width=min(longest, LONGEST_ID))  # in one piece it can be copied
+    for title in ("status", "started", "metrics and parameters"):
         table.add_column(title, overflow="fold")
-    names = _worth_a_column([run.metrics for run in found], [best] if best else [])
-    differing = _worth_a_column([run.params for run in found], [])
+    metrics = _worth_showing([run.metrics for run in found], [best] if best else [], METRICS)
+    params = _worth_showing([run.params for run in found], [], PARAMS)
     for place, run in enumerate(found):
-        params = " ".join(f"{key}={run.params[key]}" for key in differing if key in run.params)
-        metrics = " ".join(f"{key}={run.metrics[key]:.4g}" for key in names if key in run.metrics)
-        status = run.status if run.error is None else f"{run.status}: {run.error.splitlines()[0]}"
+        said = [f"{key}={run.metrics[key]:.4g}" for key in metrics if key in run.metrics]
+        said += [f"{key}={shown(run.params[key], LONGEST_PARAM)}" for key in params if key in run.params]
+        started = f"{run.started_at.astimezone():%m-%d %H:%M}"
         style = "green" if best and place == 0 else None
-        started = f"{run.started_at.astimezone():%m-%d %H:%M:%S}"
-        table.add_row(run.id, status, started, params, metrics, style=style)
+        table.add_row(_named(run), _status(run), started, " ".join(said) or _of_pipeline(run), style=style)
     console().print(table if found else "no runs")
 
 
-def _worth_a_column(values: list[dict[str, Any]], first: list[str]) -> list[str]:
+def _named(run: "RunRow") -> str:
+    """The id, and below it a name that says more."""
+    return run.id if run.name in (run.id, run.experiment) else f"{run.id}\n  {shown(run.name, LONGEST_NAME)}"
+
+
+def _of_pipeline(run: "RunRow") -> str:
+    if run.kind != "pipeline":
+        return ""
+    return f"pipeline of {run.asof:%Y-%m-%d %H:%M}Z" if run.asof else "pipeline"
+
+
+def _status(run: "RunRow") -> str:
+    if run.silent_since:
+        return f"{run.status}, silent since {run.silent_since.astimezone():%m-%d %H:%M}"
+    return run.status if run.error is None else f"{run.status}: {run.error.splitlines()[0]}"
+
+
+def _worth_showing(values: list[dict[str, Any]], first: list[str], most: int) -> list[str]:
     """Names that are shown: those asked for, then those in which the runs differ."""
     names = sorted({name for one in values for name in one if not name.startswith("system/")})
     differing = [name for name in names if len({repr(one.get(name)) for one in values}) > 1]
     alike = [name for name in names if name not in differing]
-    return list(dict.fromkeys([*first, *differing, *alike]))[: _COLUMNS + 2]
+    return list(dict.fromkeys([*first, *differing, *alike]))[:most]
 
 
 def _show_importance(found: list["RunRow"], metric: str, highest: bool | None, as_json: bool) -> None:
@@ -119,10 +173,11 @@ def _show_importance(found: list["RunRow"], metric: str, highest: bool | None, a
 @command()
 @click.argument("run_ids", nargs=-1, required=True, metavar="RUN RUN...")
 def compare(store: Store, run_ids: tuple[str, ...], as_json: bool) -> None:
-    r"""What differs between runs: parameters, metrics, tags, code, data and installed packages.
+    r"""Show the differences between runs: parameters, metrics, tags, code, data and installed packages.
 
     \b
-    Example: assay compare flight-delay-12ab flight-delay-34cd
+    Example:
+      assay compare flight-delay-12ab flight-delay-34cd
     """
     from assay.track.differ import differences
 
@@ -135,7 +190,7 @@ def compare(store: Store, run_ids: tuple[str, ...], as_json: bool) -> None:
         table.add_column(title, overflow="fold")
     for one in found:
         table.add_row(one.what, *("" if value is None else str(value) for value in one.values))
-    console().print(table if found else "they do not differ")
+    console().print(table if found else "no differences")
 
 
 @command()
@@ -143,24 +198,21 @@ def compare(store: Store, run_ids: tuple[str, ...], as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.argument("new_name", required=False)
 def experiments(store: Store, action: str, name: str | None, new_name: str | None, as_json: bool) -> None:
-    r"""List experiments; delete, restore or rename one. What is deleted goes for good with `assay gc`.
+    r"""List experiments; delete or restore one with its runs, or rename it. `assay gc` removes deleted ones for good.
 
     \b
-    Example: assay experiments rename flight-delay flights
+    Example:
+      assay experiments rename flight-delay flights
     """
-    from assay.times import now
-    from assay.track.experiments import change, check_name, find_experiments, get_experiment
+    from assay.track.experiments import delete_experiment, find_experiments, rename_experiment, restore_experiment
 
     if action != "list":
         if not name or (action == "rename") is (new_name is None):
             raise click.UsageError(f"write: assay experiments {action} NAME{' NEW' if action == 'rename' else ''}")
-        known = get_experiment(store, name)
-        values: dict[str, Any] = {"delete": {"deleted_at": now()}, "restore": {"deleted_at": None}}.get(action, {})
-        if action == "rename":
-            check_name(str(new_name))
-            values = {"name": new_name}
-        with store.database.begin() as connection:
-            change(connection, known.id, values)
+        if new_name is not None and action == "rename":
+            rename_experiment(store, name, new_name)
+        else:
+            (delete_experiment if action == "delete" else restore_experiment)(store, name)
     found = find_experiments(store, deleted=None)
     if as_json:
         print_json(found)

@@ -10,12 +10,15 @@ from assay.store import Store
 @command(json=False, begins=True)
 @click.argument("form", type=click.Choice(["arrow", "sql", "json"]))
 @click.argument("contract")
-@click.option("--dialect", type=click.Choice(["duckdb", "postgresql", "sqlite"]), default="duckdb", help="For sql.")
+@click.option(
+    "--dialect", type=click.Choice(["duckdb", "postgresql", "sqlite"]), default="duckdb", help="The SQL dialect."
+)
 def schema(store: Store, form: str, contract: str, dialect: str) -> None:
     r"""Print CONTRACT, named MODULE:CLASS, as an Arrow schema, an SQL table or a JSON Schema.
 
     \b
-    Example: assay schema sql flights:Departure
+    Example:
+      assay schema sql flights:Departure
     """
     import msgspec
 

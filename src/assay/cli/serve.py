@@ -2,26 +2,44 @@
 
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 import click
 
 from assay.cli.command import command, console, print_json
-from assay.errors import Corrupt
+from assay.cli.listening import listening, names_of, tls_of
+from assay.errors import AssayError, Corrupt, Unavailable, first_few
 from assay.store import Store
 
 DRAIN_EVERY_S = 2.0
+#: While it follows, days that became many files are compacted so often.
+COMPACT_EVERY_S = 600.0
+#: A team's other machines see rows so much later, at most.
+HAND_ON_EVERY_S = 30.0
 
 
-@command(json=False)
+@command(json=False, writes=True)
 @click.argument("model")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8401, show_default=True)
-@click.option("--rotate", default="30s", show_default=True, help="How long a spool segment stays open.")
-def serve(store: Store, model: str, host: str, port: int, rotate: str) -> None:
-    r"""Answer predictions of MODEL's champion over HTTP until Ctrl-C; a new champion is adopted while it runs.
+@listening(8401)
+@click.option("--rotate", default="30s", show_default=True, help="The time after which a spool segment is closed.")
+@click.option("--require-log", is_flag=True, help="Answer 503 to rows that the prediction log can't take.")
+def serve(
+    store: Store,
+    model: str,
+    host: str,
+    port: int,
+    allow_host: tuple[str, ...],
+    certfile: Path | None,
+    keyfile: Path | None,
+    rotate: str,
+    require_log: bool,
+) -> None:
+    r"""Serve predictions of MODEL's champion over HTTP until Ctrl-C. A new champion is loaded while it runs.
 
     \b
-    Example: assay serve flight-delay --port 8401
+    Example:
+      assay serve flight-delay --port 8401
     """
     from assay.serve import serve as serve_model
     from assay.times import duration
@@ -29,27 +47,43 @@ def serve(store: Store, model: str, host: str, port: int, rotate: str) -> None:
     def ready(address: str) -> None:
         click.echo(f"{model} answers at {address}/predict; stop it with Ctrl-C")
 
-    serve_model(store, model, host=host, port=port, rotate_s=duration(rotate).total_seconds(), ready=ready)
+    serve_model(
+        store,
+        model,
+        host=host,
+        port=port,
+        names=names_of(allow_host),
+        tls=tls_of(certfile, keyfile),
+        rotate_s=duration(rotate).total_seconds(),
+        require_log=require_log,
+        ready=ready,
+    )
 
 
 @command()
 @click.argument("model")
 @click.option("--day", required=True, help="Send the rows whose event time lies on this UTC day.")
 @click.option("--url", default="http://127.0.0.1:8401", show_default=True)
-@click.option("--table", help="Where the rows are; the model's own table when omitted.")
+@click.option("--table", help="The table of the rows; the model's own table when omitted.")
 @click.option("--fault", help="Change a share of the rows, like 'distance*1.609344:5%' or 'scheduled+5h:5%'.")
-@click.option("--seed", default=1, show_default=True, help="Which rows the fault hits.")
-def send(
-    store: Store, model: str, day: str, url: str, table: str | None, fault: str | None, seed: int, as_json: bool
-) -> int:
-    r"""Send a day of real rows to a server, one request a row; with --fault, a drill: does `assay skew` find it?
+@click.option("--seed", default=1, show_default=True, help="The random seed that chooses the rows with the fault.")
+@click.option(
+    "--cafile",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Also trust these certificates (PEM) for an https URL.",
+)
+def send(store: Store, model: str, day: str, url: str, fault: str | None, as_json: bool, **options: Any) -> int:
+    r"""Send a day of rows to a server, one request for each. With --fault, test whether `assay skew` finds a fault.
+
+    For a server that needs a token, set ASSAY_TOKEN.
 
     \b
-    Example: assay send flight-delay --day 2013-12-30 --fault 'distance*1.609344:5%'
+    Example:
+      assay send flight-delay --day 2013-12-30 --fault 'distance*1.6:5%'
     """
     from assay.serve.send import send_day
 
-    sent = send_day(store, model, url, day, table=table, fault=fault, seed=seed, progress=_progress(quiet=as_json))
+    sent = send_day(store, model, url, day, fault=fault, progress=_progress(quiet=as_json), **options)
     if as_json:
         print_json(sent)
     else:
@@ -71,21 +105,25 @@ def _progress(*, quiet: bool):
 
 
 @command()
-@click.option("--follow", is_flag=True, help="Go on until stdin ends; `assay serve` starts one such beside itself.")
+@click.option("--follow", is_flag=True, help="Continue until stdin ends; `assay serve` starts such a process.")
 def drain(store: Store, follow: bool, as_json: bool) -> None:
-    r"""Move served rows from spool segments that nobody writes any more into the tables; harmless to repeat.
+    r"""Move served rows from closed spool segments into the tables. It is safe to repeat.
+
+    Small files of the tables are merged. Run it daily where rows come from something else than `assay serve`.
 
     \b
-    Example: assay drain
+    Example:
+      assay drain
     """
     from assay.predictions import drain_predictions
 
     ended = threading.Event()
     if follow:
         threading.Thread(target=lambda: (sys.stdin.buffer.read(), ended.set()), daemon=True).start()
-    while follow and not ended.wait(DRAIN_EVERY_S):
-        _log_damage(drain_predictions(store.home).damaged)
+        _follow(store, ended)
     done = drain_predictions(store.home)
+    while done.left:
+        done = done.followed_by(drain_predictions(store.home))
     if follow:
         _log_damage(done.damaged)
         return
@@ -94,10 +132,56 @@ def drain(store: Store, follow: bool, as_json: bool) -> None:
     else:
         torn = f", {done.torn_bytes} bytes of a record never acknowledged cut off" if done.torn_bytes else ""
         console().print(f"{done.records:,} rows of {done.segments} segments drained{torn}")
+    _tidy(store)
+    if done.faults:
+        raise Unavailable(
+            f"{len(done.faults)} segments could not be drained",
+            *first_few([f"{name}: {why}" for name, why in done.faults.items()], len(done.faults)),
+            do="They stay in the spool, and the next drain tries them again.",
+        )
     if done.damaged:
         raise Corrupt(
-            "a spool segment is damaged", *done.damaged, do="Its whole records are drained; look at the disk."
+            "a spool segment is damaged", *done.damaged, do="Its undamaged records are drained. Check the disk."
         )
+
+
+def _follow(store: Store, ended: threading.Event) -> None:
+    """Drain, bring files of tables to where all machines read them, and compact; none of them waits for another."""
+    from assay.predictions import compact_served
+    from assay.store.delivery import Loop
+    from assay.store.shared import hand_on
+
+    draining = Loop("served rows stay in the spool", lambda: _drain_once(store), every_s=DRAIN_EVERY_S)
+    others = [
+        Loop("rows are on this machine only", lambda: hand_on(store.home), every_s=HAND_ON_EVERY_S),
+        Loop("served rows are not compacted", lambda: compact_served(store.home), every_s=COMPACT_EVERY_S),
+    ]
+    for loop in (draining, *others):
+        loop.start()
+    ended.wait()
+    for loop in others:
+        loop.cancel()  # they may be killed at any moment
+    draining.stop()
+
+
+def _tidy(store: Store) -> None:
+    """What the drainer of a server does beside draining."""
+    import logging
+
+    from assay.predictions import compact_served
+    from assay.store.shared import hand_on
+
+    try:
+        hand_on(store.home)
+        compact_served(store.home)
+    except AssayError as error:
+        logging.getLogger("assay").warning("files of rows are not uploaded or compacted now, but later: %s", error.what)
+
+
+def _drain_once(store: Store) -> None:
+    from assay.predictions import drain_predictions
+
+    _log_damage(drain_predictions(store.home).damaged)
 
 
 def _log_damage(damaged: list[str]) -> None:

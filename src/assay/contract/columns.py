@@ -14,13 +14,14 @@ The same form always, whether the rows came from a request or from a table:
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.dtypes import StringDType
 
+from assay import times
 from assay.contract.fields import Field
 from assay.contract.record import Record, fields
 from assay.errors import BadInput, near_miss
@@ -125,7 +126,22 @@ def _plan(record: type[Record]) -> _Plan:
     )
 
 
+def _localized(value: datetime, field: Field) -> datetime:
+    """A time in the field's zone where it has none; as `formats.arrow.localized` takes it."""
+    if value.tzinfo is not None:
+        return value
+    moment = value.replace(tzinfo=times.zone(field.zone or "UTC"), fold=1).astimezone(UTC)
+    if moment.astimezone(times.zone(field.zone or "UTC")).replace(tzinfo=None) != value:
+        raise BadInput(
+            f"{field.name}: {value.isoformat()} does not exist", do=f"A clock in {field.zone} never shows it."
+        )
+    return moment
+
+
 def _ready(field: Field) -> Ready | None:
+    if field.type is datetime and field.zone:
+        moment = partial(_localized, field=field)
+        return lambda values: [None if value is None else (moment(value) - _EPOCH) // _MICROSECOND for value in values]
     if field.type is datetime:
         return lambda values: [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
     if field.type is str and field.nullable:

@@ -1,5 +1,7 @@
 """From JSON to records, validated in C; when that fails, every fault is named with path, value and rule."""
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,31 +16,35 @@ from assay.errors import BadInput, first_few, near_miss
 
 R = TypeVar("R", bound=Record)
 LONGEST_VALUE = 120
+#: In place of a value that is not there; a text would have quotes.
+MISSING = "missing"
 #: A body of nothing but faults must not become an answer a hundred times as long.
 MOST_FAULTS = 100
 #: What msgspec raises for bytes that are no JSON; RecursionError for a thousand brackets.
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+#: A whole number that is written as a float.
+_WHOLE = re.compile(rb"-?[0-9]{1,19}\.0{1,20}(?![0-9eE.])")
 _NUMBER = [bytes([digit]) for digit in b"-0123456789"]
 
 
-class Fault(msgspec.Struct, frozen=True):
+class Violation(msgspec.Struct, frozen=True):
     """One field that breaks its contract."""
 
     #: Where, as a JSON path: `$.distance`, `$[3].origin`.
     path: str
-    #: What was there, as JSON, cut when long; None when nothing was.
-    value: str | None
+    #: What was there, as JSON, cut when long; the bare word `missing` when nothing was.
+    value: str
     #: What the contract allows there, in words.
     rule: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {'missing' if self.value is None else self.value}, expected {self.rule}"
+        return f"{self.path}: {self.value}, expected {self.rule}"
 
 
 class Invalid(BadInput):
     """Records that break their contract."""
 
-    def __init__(self, contract: str, faults: list[Fault]) -> None:
+    def __init__(self, contract: str, faults: list[Violation]) -> None:
         self.faults = faults
         more = "at least " if len(faults) >= MOST_FAULTS else ""
         what = f"the input breaks {contract} in {more}{len(faults):,} place{'s' if len(faults) != 1 else ''}"
@@ -65,17 +71,37 @@ class Decoder(Generic[R]):
     def decode(self, body: bytes) -> Decoded[R]:
         """The records in `body`. Raises `Invalid` with every fault, or `BadInput` when it is no JSON."""
         try:
-            if _is_array(body):
-                return Decoded(self._many.decode(body), single=False)
-            return Decoded([self._one.decode(body)], single=True)
+            return self._decoded(body)
         except msgspec.ValidationError as error:
             refusal = str(error)
         except _NOT_JSON as error:
             raise _not_json(error) from None
+        if _WHOLE.search(body):
+            with suppress(msgspec.ValidationError, *_NOT_JSON):
+                return self._decoded(_with_whole_numbers(body, self.record))
         raise Invalid(self.record.__name__, list_faults(body, self.record) or [_as_msgspec_says(refusal)])
 
+    def _decoded(self, body: bytes) -> Decoded[R]:
+        if _is_array(body):
+            return Decoded(self._many.decode(body), single=False)
+        return Decoded([self._one.decode(body)], single=True)
 
-def list_faults(body: bytes, record: type[Record]) -> list[Fault]:
+
+def _with_whole_numbers(body: bytes, record: type[Record]) -> bytes:
+    """The body with 400.0 written as 400 where the contract wants a whole number, as pandas sends one."""
+    many = _is_array(body)
+    rows = msgspec.json.decode(body if many else b"[%s]" % body, type=list[dict[str, msgspec.Raw]])
+    whole = [field for field in fields(record) if field.type is int]
+    for row in rows:
+        row |= {field.name: msgspec.Raw(_whole(bytes(row[field.name]), field)) for field in whole if field.name in row}
+    return msgspec.json.encode(rows if many else rows[0])
+
+
+def _whole(value: bytes, field: Field) -> bytes:
+    return value.partition(b".")[0] if field.type is int and _WHOLE.fullmatch(value) else value
+
+
+def list_faults(body: bytes, record: type[Record]) -> list[Violation]:
     r"""The faults of a JSON body against a contract, in the order of rows and fields; `BadInput` when it is no JSON.
 
     After a hundred of them it stops.
@@ -103,30 +129,30 @@ def _is_array(body: bytes) -> bool:
 
 def _not_json(error: Exception) -> BadInput:
     why = "it is nested too deep" if isinstance(error, RecursionError) else error
-    return BadInput(f"the body is not JSON: {why}", do="Send one JSON object or an array of them.")
+    return BadInput(f"the body is not JSON: {why}", do="Send one JSON object or an array of objects.")
 
 
-def _as_msgspec_says(refusal: str) -> Fault:
-    # A name that stands twice in an object: the first is wrong, and only the last is seen when faults are listed.
+def _as_msgspec_says(refusal: str) -> Violation:
+    # A name that occurs twice in an object: the first is wrong, and only the last is seen when faults are listed.
     rule, _, path = refusal.partition(" - at ")
-    return Fault(path.strip("`") or "$", "refused", f"a name once, and what the decoder takes: {rule}")
+    return Violation(path.strip("`") or "$", "refused", f"a name once, and what the decoder takes: {rule}")
 
 
-def _row_faults(row: bytes, record: type[Record], path: str) -> list[Fault]:
+def _row_faults(row: bytes, record: type[Record], path: str) -> list[Violation]:
     # Raw values, so that the very bytes are judged by the very rules of the decoder, and shown.
     try:
         values = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        return [Fault(path, _shown(row), f"an object with the fields of {record.__name__}")]
+        return [Violation(path, _shown(row), f"an object with the fields of {record.__name__}")]
     known = [field.name for field in fields(record)]
-    faults: list[Fault] = []
+    faults: list[Violation] = []
     if record.__struct_config__.forbid_unknown_fields:
         faults = [_unknown(name, bytes(value), record, path) for name, value in values.items() if name not in known]
     return faults + [fault for field in fields(record) for fault in _field_faults(values, field, path)]
 
 
-def _unknown(name: str, value: bytes, record: type[Record], path: str) -> Fault:
-    return Fault(_below(path, name), _shown(value), f"no such field in {record.__name__}{_hint(name, record)}")
+def _unknown(name: str, value: bytes, record: type[Record], path: str) -> Violation:
+    return Violation(_below(path, name), _shown(value), f"no such field in {record.__name__}{_hint(name, record)}")
 
 
 @lru_cache(maxsize=1024)
@@ -140,14 +166,14 @@ def _below(path: str, name: str) -> str:
     return path + step
 
 
-def _field_faults(values: dict[str, msgspec.Raw], field: Field, path: str) -> list[Fault]:
+def _field_faults(values: dict[str, msgspec.Raw], field: Field, path: str) -> list[Violation]:
     if field.name not in values:
-        return [] if field.optional else [Fault(_below(path, field.name), None, field.rule)]
+        return [] if field.optional else [Violation(_below(path, field.name), MISSING, field.rule)]
     value = bytes(values[field.name])
     try:
-        _decoder(field).decode(value)
+        _decoder(field).decode(_whole(value, field))
     except msgspec.ValidationError:
-        return [Fault(_below(path, field.name), _shown(value), field.rule + _size_rule(value, field))]
+        return [Violation(_below(path, field.name), _shown(value), field.rule + _size_rule(value, field))]
     return []
 
 

@@ -29,7 +29,7 @@ def _evaluated(annotation: Any, scope: dict[str, Any], where: str) -> Any:
         except (NameError, SyntaxError, AttributeError, TypeError) as error:
             raise BadInput(
                 f"{where}: can't read {annotation!r}: {error}",
-                do="Name only what the module defines, or drop `from __future__ import annotations`.",
+                do="Use only names that the module defines, or remove `from __future__ import annotations`.",
             ) from None
     return annotation
 

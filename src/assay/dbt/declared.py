@@ -1,7 +1,7 @@
 """What a dbt project declares, as values."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +12,15 @@ class Unreadable(Exception):
     """Something declared can't be worked out; it becomes a result of status "error"."""
 
 
-class Skipped(Exception):
+class LeftUnread(Exception):
     """Something declared is not for us, or dbt would not run it either; it is listed as not read."""
+
+    def __init__(self, why: str, *, runs: bool = True, hint: str = "") -> None:
+        super().__init__(why)
+        #: Whether dbt would run it.
+        self.runs = runs
+        #: Why dbt's own SQL does not answer it either, and what to do.
+        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,29 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """By what `--select` finds a model, a source or a test."""
+
+    unique_id: str
+    #: Project, folders, name.
+    fqn: tuple[str, ...] = ()
+    tags: frozenset[str] = frozenset()
+    #: Of its file, seen from the project.
+    path: str = ""
+    #: Of a test: generic, singular or unit.
+    test_type: str = ""
+    #: Of a generic test: not_null, unique, or the name of its macro.
+    test_name: str = ""
+    #: The ids of the models and sources that a test is about.
+    parents: frozenset[str] = frozenset()
+
+    @property
+    def package(self) -> str:
+        """The project that it is of."""
+        return self.fqn[0] if self.fqn else ""
+
+
+@dataclass(frozen=True)
 class Source:
     """One table of a source."""
 
@@ -56,6 +86,7 @@ class Source:
     loaded_at_field: str | None
     loaded_at_query: str | None
     file: Path
+    marks: Marks
 
     @property
     def name(self) -> str:
@@ -77,29 +108,34 @@ class Settings:
 
 @dataclass(frozen=True)
 class Test:
-    """One of the four generic tests on a column of a source, model, seed or snapshot."""
+    """One of the four generic tests on a column of a source, model, seed or snapshot, or any test that dbt compiled."""
 
     __test__ = False  # for pytest
 
     unique_id: str
     name: str
-    kind: Kind
-    #: source.table, or the name of a model.
+    #: not_null, unique, accepted_values, relationships; the name of another generic test; or "singular".
+    kind: str
+    #: source.table, or the name of a model; its own name for a singular test.
     subject: str
-    relation: Relation
-    #: SQL expression, quoted where the project wants it.
+    #: None for what is no table, like an ephemeral model.
+    relation: Relation | None
+    #: SQL expression, quoted where the project wants it; empty for a test that is of no column.
     column: str
     file: Path
+    marks: Marks
     settings: Settings = Settings()
     #: accepted_values: as they stand in SQL, quotes included.
     values: tuple[str, ...] = ()
     #: relationships: the other table and its column, as they stand in SQL.
     to: str = ""
     to_field: str = ""
+    #: The SQL that dbt compiled; empty for the four, whose SQL is made here.
+    compiled: str = ""
 
 
 @dataclass(frozen=True)
-class Fault:
+class Unresolved:
     """Something declared that could not be worked out."""
 
     kind: Literal["freshness", "test"]
@@ -108,6 +144,7 @@ class Fault:
     subject: str
     message: str
     file: Path
+    marks: Marks
 
 
 @dataclass(frozen=True)
@@ -117,6 +154,10 @@ class Left:
     what: str
     file: str
     why: str
+    #: Of a test that dbt would run, None for all else.
+    marks: Marks | None = None
+    #: Why dbt's own SQL does not answer it either, and what to do.
+    hint: str = ""
 
 
 @dataclass
@@ -125,8 +166,12 @@ class Declared:
 
     sources: list[Source] = field(default_factory=list[Source])
     tests: list[Test] = field(default_factory=list[Test])
-    faults: list[Fault] = field(default_factory=list[Fault])
+    faults: list[Unresolved] = field(default_factory=list[Unresolved])
     left: list[Left] = field(default_factory=list[Left])
+    #: The models, seeds, snapshots and sources, by id.
+    nodes: dict[str, Marks] = field(default_factory=dict[str, Marks])
+    #: When dbt compiled the SQL of tests that is used.
+    compiled_at: datetime | None = None
 
 
 #: YAML mappings as they were read.

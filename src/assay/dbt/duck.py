@@ -52,10 +52,10 @@ def open_duckdb(project: Project) -> duckdb.DuckDBPyConnection:
     values = project.profile.values
     path = str(values["path"])
     if "://" in path or path.startswith(("md:", "motherduck:", "ducklake:")):
-        raise BadInput(f"{path} is no file", do="Assay reads DuckDB files and PostgreSQL.")
+        raise BadInput(f"{path} is not a file", do="Assay reads DuckDB files and PostgreSQL.")
     file = path if path == ":memory:" else str(project.folder / path)
     if file != ":memory:" and not Path(file).is_file():
-        raise NotFound(f"the database {file} does not exist", do="Run dbt first, or mend path in profiles.yml.")
+        raise NotFound(f"the database {file} does not exist", do="Run dbt first, or correct path in profiles.yml.")
     try:
         connection = duckdb.connect(file, read_only=file != ":memory:", config={"autoinstall_known_extensions": False})
     except duckdb.Error as error:

@@ -8,7 +8,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from assay.dbt.declared import Kind, Relation, Settings, Skipped, Test, Tree, Unreadable
+from assay.dbt.declared import Kind, LeftUnread, Marks, Relation, Settings, Test, Tree, Unreadable
 from assay.dbt.jinja import Renderer
 from assay.dbt.yaml_files import mapping
 from assay.errors import BadInput
@@ -53,11 +53,13 @@ class Subject:
     file: Path
     #: How dbt names it in the name of a test: with its source.
     stem: str
+    #: dbt's, of the model or source.
+    unique_id: str
     is_source: bool = False
 
 
 @dataclass(frozen=True)
-class Entry:
+class DeclaredTest:
     """One test as it is written, not yet worked out."""
 
     package: str | None
@@ -68,7 +70,7 @@ class Entry:
     settings: Tree
 
 
-def read_entry(raw: Any, subject: Subject, column: str | None, project: str, renderer: Renderer) -> Entry:
+def read_entry(raw: Any, subject: Subject, column: str | None, project: str, renderer: Renderer) -> DeclaredTest:
     """Part an entry into arguments and settings, and name it as dbt does.
 
     Raises `Unreadable` for what dbt refuses, too.
@@ -83,29 +85,26 @@ def read_entry(raw: Any, subject: Subject, column: str | None, project: str, ren
     arguments["model"] = f"{{{{ get_where_subquery({subject.call}) }}}}"
     match = _NAME.match(written)
     if match is None:
-        raise Unreadable(f"{written!r} is no name of a test")
+        raise Unreadable(f"{written!r} is not the name of a test")
     settings = _settings(arguments, renderer)
     arguments.pop("description", None)
     given = arguments.pop("name", None)
     name = str(given) if given is not None else _made_name(match, subject, arguments)
     kwargs = {"namespace": match["package"], "name": match["name"], "kwargs": arguments}
     digest = md5((name + repr(_hashable(kwargs))).encode(), usedforsecurity=False).hexdigest()[-10:]
-    return Entry(match["package"], match["name"], name, f"test.{project}.{name}.{digest}", arguments, settings)
+    return DeclaredTest(match["package"], match["name"], name, f"test.{project}.{name}.{digest}", arguments, settings)
 
 
-def worked_out(entry: Entry, subject: Subject, outer: Tree, renderer: Renderer) -> Test:
-    """The test that an entry declares; `outer` is what dbt_project.yml sets for it.
+def worked_out(entry: DeclaredTest, subject: Subject, settings: Tree, marks: Marks, renderer: Renderer) -> Test:
+    """The test that an entry declares, if its SQL is made here; `settings` are those of all levels.
 
-    Raises `Skipped` for one that is disabled, not generic, or about something dbt would leave out too, and
+    Raises `LeftUnread` for one that is not one of the four, or about something dbt would leave out too, and
     `Unreadable` for what can't be worked out.
     """
-    settings = outer | entry.settings
-    if settings.get("enabled", True) is not True:
-        raise Skipped("it is disabled")
     if entry.package not in (None, "dbt"):
-        raise Skipped(f"{entry.package}.{entry.test} is a test of a package")
+        raise LeftUnread(f"{entry.package}.{entry.test} is a test of a package")
     if entry.test not in get_args(Kind):
-        raise Skipped(f"{entry.test} is a test of the project's own")
+        raise LeftUnread(f"{entry.test} is a test of the project's own")
     kind = cast("Kind", entry.test)
     relation = subject.relation()
     column, known = _arguments(entry, kind, renderer)
@@ -117,14 +116,15 @@ def worked_out(entry: Entry, subject: Subject, outer: Tree, renderer: Renderer) 
         relation=relation,
         column=column,
         file=subject.file,
-        settings=_judged(settings),
+        marks=marks,
+        settings=judged(settings),
         values=_values(known),
         to=str(known.get("to", "")),
         to_field=str(known.get("field", "")),
     )
 
 
-def _arguments(entry: Entry, kind: Kind, renderer: Renderer) -> tuple[str, Tree]:
+def _arguments(entry: DeclaredTest, kind: Kind, renderer: Renderer) -> tuple[str, Tree]:
     """The column, which dbt leaves as it is written, and the other arguments, rendered."""
     given = {key: value for key, value in entry.arguments.items() if key != "model"}
     column = given.pop("column_name", None)
@@ -148,7 +148,7 @@ def _parted(raw: Any) -> tuple[str, Tree]:
             ((name, arguments),) = tree.items()
             if isinstance(arguments, dict):
                 return str(name), cast("Tree", arguments)
-    raise Unreadable(f"{raw!r} is no test: write its name, or one name with a mapping of arguments")
+    raise Unreadable(f"{raw!r} is not a test: write its name, or one name with a mapping of arguments")
 
 
 def _settings(arguments: Tree, renderer: Renderer) -> Tree:
@@ -169,13 +169,14 @@ def _settings(arguments: Tree, renderer: Renderer) -> Tree:
     return {key: shown for key, value in found.items() if (shown := renderer.value(value)) is not None}
 
 
-def _judged(settings: Tree) -> Settings:
+def judged(settings: Tree) -> Settings:
+    """How a test is counted and judged. Raises `Unreadable`."""
     severity = str(settings.get("severity", "error")).lower()
     if severity not in ("warn", "error"):
         raise Unreadable(f"severity: {severity!r} is neither warn nor error")
     limit = settings.get("limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
-        raise Unreadable(f"limit: {limit!r} is no whole number")
+        raise Unreadable(f"limit: {limit!r} is not a whole number")
     return Settings(
         severity,
         str(settings.get("where", "")),
@@ -189,7 +190,7 @@ def _judged(settings: Tree) -> Settings:
 def _values(known: Tree) -> tuple[str, ...]:
     values: Any = known.get("values", ())
     if not isinstance(values, list | tuple | str):
-        raise Unreadable(f"values: {values!r} is no list")
+        raise Unreadable(f"values: {values!r} is not a list")
     quote = bool(known.get("quote", True))
     return tuple(f"'{value}'" if quote else str(value) for value in cast("list[Any]", values))
 

@@ -1,4 +1,4 @@
-"""The SQL of the four generic tests, their counts and their verdicts, as dbt has them.
+"""The SQL of the four generic tests, and the counts and verdicts of all tests, as dbt has them.
 
 What each counts is that of the macros `default__test_*`; the verdict is that of dbt-core's `task/test.py`.
 """
@@ -26,6 +26,8 @@ _TRUTHS = {
 
 def failures_sql(test: Test) -> str:
     """One row for each failure: rows for not_null and relationships, groups for unique and accepted_values."""
+    if test.compiled:
+        return test.compiled
     column, table = test.column, str(test.relation)
     if test.settings.where:
         table = f"(select * from {table} where {test.settings.where}) dbt_subquery"
@@ -123,6 +125,8 @@ def _truth(value: Any) -> bool:
 
 def _what(test: Test) -> str:
     column = test.column.strip('"')
+    if test.compiled:
+        return f"{column}: {test.name}" if column else test.name
     return {
         "not_null": f"{column} is null",
         "unique": f"{column} is not unique",
@@ -134,7 +138,9 @@ def _what(test: Test) -> str:
 def _worst(warehouse: Warehouse, test: Test) -> tuple[dict[str, Cell], ...]:
     """A few failures, the most frequent first; whole rows where the failure is a missing value."""
     sql = failures_sql(test)
-    if test.kind == "not_null":
+    if test.compiled:
+        sql = f"select * from (\n{sql}\n) failures"
+    elif test.kind == "not_null":
         sql = sql.replace(f"select {test.column}\n", "select *\n", 1)
     elif test.kind == "relationships":
         sql = f"select from_field, count(*) as n_records from (\n{sql}\n) failures group by 1 order by 2 desc, 1"
@@ -145,4 +151,7 @@ def _worst(warehouse: Warehouse, test: Test) -> tuple[dict[str, Cell], ...]:
         names, rows = warehouse.ask(f"{sql}\nlimit {limit}")
     except AskError:
         return ()  # the count stands; to show rows is only help
-    return tuple({name: plain(value) for name, value in list(zip(names, row, strict=True))[:COLUMNS]} for row in rows)
+    # The column at fault is shown, wherever it stands in a wide table.
+    asked = test.column.strip('"').casefold()
+    order = sorted(range(len(names)), key=lambda i: names[i].casefold() != asked)[:COLUMNS]
+    return tuple({names[i]: plain(row[i]) for i in order} for row in rows)

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import Environment, StrictUndefined, TemplateError, Undefined
 from jinja2.nativetypes import NativeCodeGenerator, NativeTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from assay.dbt.declared import Skipped, Tree, Unreadable
+from assay.dbt.declared import LeftUnread, Tree, Unreadable
 
 _MARKS = re.compile(r"{[{%#]")
 #: dbt renders a test's argument that looks like a call even without braces.
@@ -44,24 +44,30 @@ def _truth(value: Any) -> bool:
     return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
 
 
-def _environment() -> _Native:
-    made = _Native(undefined=StrictUndefined, extensions=["jinja2.ext.do"])
+def with_filters(made: Environment) -> Environment:
+    """An environment that knows the filters of dbt."""
     made.filters.update(as_text=str, as_bool=_truth, as_number=_number, as_native=lambda value: value)  # pyright: ignore[reportUnknownLambdaType]
     return made
 
 
-_ENVIRONMENT = _environment()
+def native(undefined: type[Undefined]) -> Environment:
+    """A sandbox in which one expression keeps its type; `undefined` stands for names that are not known."""
+    return with_filters(_Native(undefined=undefined, extensions=["jinja2.ext.do"]))
+
+
+_ENVIRONMENT = native(StrictUndefined)
 
 
 class Renderer:
     """Renders texts with some names known."""
 
     def __init__(self, names: Mapping[str, Any]) -> None:
-        self._names = dict(names)
+        #: What a template may use.
+        self.names = dict(names)
 
     def knowing(self, **names: Any) -> "Renderer":
         """Another renderer that knows more names."""
-        return Renderer({**self._names, **names})
+        return Renderer({**self.names, **names})
 
     def value(self, text: Any) -> Any:
         """What `text` gives: a text without Jinja stays itself, one expression keeps its type.
@@ -92,30 +98,15 @@ class Renderer:
             return [self.tree(each, but=but) for each in texts]
         return self.value(value)
 
-    def calls(self, text: str, function: str, wanted: frozenset[str]) -> Tree:
-        """The keyword arguments `wanted` of all calls of `function` in a template, the last one winning.
-
-        The rest of the template is not run. Raises `Unreadable`.
-        """
-        found: Tree = {}
-        for call in _guarded(lambda: list(_ENVIRONMENT.parse(text).find_all(nodes.Call)), f"{function}(...)"):
-            if not isinstance(call.node, nodes.Name) or call.node.name != function:
-                continue
-            call.kwargs = [each for each in call.kwargs if each.key in wanted]
-            call.args = [each for each in call.args if isinstance(each, nodes.Dict)]
-            only = nodes.Template([nodes.Output([call])])
-            names = {**self._names, function: found.update}
-            _guarded(lambda made=only, known=names: _ENVIRONMENT.from_string(made).render(known), f"{function}(...)")
-        return {key: value for key, value in found.items() if key in wanted}
-
     def _rendered(self, text: str, shown: str) -> Any:
-        return _guarded(lambda: _ENVIRONMENT.from_string(text).render(self._names), shown)
+        return guarded(lambda: _ENVIRONMENT.from_string(text).render(self.names), shown)
 
 
-def _guarded(work: Callable[[], _T], shown: str) -> _T:
+def guarded(work: Callable[[], _T], shown: str) -> _T:
+    """What `work` gives; whatever a template raises becomes `Unreadable`, naming what is `shown`."""
     try:
         return work()
-    except (Unreadable, Skipped):
+    except (Unreadable, LeftUnread):
         raise
     except TemplateError as error:
         raise Unreadable(f"{shown.strip()} can't be rendered: {error.message or error}") from None
@@ -123,10 +114,10 @@ def _guarded(work: Callable[[], _T], shown: str) -> _T:
         raise Unreadable(f"{shown.strip()} can't be rendered: {type(error).__name__}: {error}") from None
 
 
-def var_of(variables: Mapping[str, Any], project: str) -> Callable[..., Any]:
-    """The `var` of dbt: the vars of the project's own name win over those of all."""
+def var_of(variables: Mapping[str, Any], project: str, given: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    """The `var` of dbt: what was `given` on the command line wins, then the vars of the project's own name."""
     own: Any = variables.get(project)
-    known: Tree = {**variables, **(own if isinstance(own, dict) else {})}
+    known: Tree = {**variables, **(own if isinstance(own, dict) else {}), **(given or {})}
 
     def var(name: str, default: Any = _UNSET) -> Any:
         if name in known:

@@ -59,7 +59,7 @@ def open_postgres(values: Tree) -> Generator[Warehouse]:
         raise Unavailable(
             f"the warehouse {shown} does not answer",
             first_line(cast("Exception", error.orig)),
-            do="Start it, or mend the target in profiles.yml.",
+            do="Start it, or correct the target in profiles.yml.",
         ) from None
     finally:
         engine.dispose()
@@ -89,7 +89,7 @@ def _options(values: Tree) -> Tree:
 def _number(values: Tree, name: str, default: int) -> int:
     text = str(values.get(name) or default)
     if not text.isdecimal():
-        raise BadInput(f"profiles.yml: {name} {text!r} is no number", do="Mend it.")
+        raise BadInput(f"profiles.yml: {name} {text!r} is not a number", do="Correct it.")
     return int(text)
 
 

@@ -1,15 +1,15 @@
 """Finds and reads dbt_project.yml and profiles.yml."""
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from assay.dbt.declared import Relation, Tree, Unreadable
 from assay.dbt.jinja import Renderer, env_var, var_of
-from assay.dbt.yaml_files import mapping, read_yaml
+from assay.dbt.yaml_files import listed, mapping, read_yaml
 from assay.errors import BadInput, NotFound, near_miss
+from assay.settings import setting
 
 #: Of the old quoting defaults of dbt: DuckDB and PostgreSQL quote all three.
 _PARTS = ("database", "schema", "identifier")
@@ -17,7 +17,7 @@ _TYPES = ("duckdb", "postgres")
 
 
 @dataclass(frozen=True)
-class Profile:
+class DbtTarget:
     """Where the warehouse of a target is."""
 
     name: str
@@ -44,7 +44,20 @@ class Project:
     folder: Path
     name: str
     tree: Tree
-    profile: Profile
+    profile: DbtTarget
+    #: The target that the profile names itself, and the vars that were given beside those of dbt_project.yml.
+    default_target: str = ""
+    given: Tree = field(default_factory=dict[str, Any])
+
+    @property
+    def asked_otherwise(self) -> bool:
+        """Whether another target than the profile's own, or vars, were asked for."""
+        return self.profile.target != self.default_target or bool(self.given)
+
+    @property
+    def packages(self) -> Path:
+        """Where dbt installs packages."""
+        return self.folder / str(self.tree.get("packages-install-path", "dbt_packages"))
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -54,7 +67,7 @@ class Project:
         target = {key: value for key, value in target.items() if key not in ("password", "pass")}
         return Renderer(
             {
-                "var": var_of(mapping(self.tree.get("vars"), "dbt_project.yml: vars"), self.name),
+                "var": var_of(mapping(self.tree.get("vars"), "dbt_project.yml: vars"), self.name, self.given),
                 "env_var": env_var,
                 "target": target,
                 "project_name": self.name,
@@ -66,14 +79,14 @@ class Project:
         try:
             listed: Any = self.renderer.tree(self.tree.get(key, [default]))
         except Unreadable as error:
-            raise BadInput(f"dbt_project.yml: {key}: {error}", do="Mend it.") from None
+            raise BadInput(f"dbt_project.yml: {key}: {error}", do="Correct it.") from None
         found = [self.folder / str(each) for each in (listed if isinstance(listed, list) else [listed])]
         return [path for path in found if path.is_dir()]
 
     def levels(self, kind: str, fqn: list[str]) -> Tree:
         """What dbt_project.yml sets for a node of `kind` (models, seeds, tests, ...), outermost first.
 
-        `fqn` is the way down: project, folders, name. Raises `Unreadable`.
+        `fqn` is the way down: project, folders, name. The tags of all levels add up. Raises `Unreadable`.
         """
         level: Any = self.tree.get(kind) or {}
         found: Tree = {}
@@ -83,10 +96,10 @@ class Project:
                 break
             inner: Tree = level
             for key, value in inner.items():
-                if str(key).startswith("+"):
-                    found[str(key)[1:].strip()] = self.renderer.tree(value)
-                elif not isinstance(value, dict):
-                    found[str(key)] = self.renderer.tree(value)
+                if str(key).startswith("+") or not isinstance(value, dict):
+                    name = str(key).removeprefix("+").strip()
+                    said = self.renderer.tree(value)
+                    found[name] = [*listed(found.get(name)), *listed(said)] if name == "tags" else said
         return found
 
     def relation(self, database: str, schema: str, identifier: str, quoting: Tree | None = None) -> Relation:
@@ -101,8 +114,8 @@ class Project:
         return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
 
 
-def read_project(folder: Path, target: str | None = None) -> Project:
-    """The project in `folder`, with `target` or its profile's default.
+def read_project(folder: Path, target: str | None = None, given: Tree | None = None) -> Project:
+    """The project in `folder`, with `target` or its profile's default; the vars `given` win over the project's own.
 
     Raises `NotFound` for what is absent, and `BadInput` for what is malformed.
     """
@@ -111,16 +124,19 @@ def read_project(folder: Path, target: str | None = None) -> Project:
     if not file.is_file():
         below = sorted(path.parent.name for path in folder.glob("*/dbt_project.yml")) if folder.is_dir() else []
         hint = f"Did you mean {folder / below[0]}?" if below else "Name the folder that holds dbt_project.yml."
-        raise NotFound(f"{folder} is no dbt project: it has no dbt_project.yml", do=hint)
+        raise NotFound(f"{folder} is not a dbt project: it has no dbt_project.yml", do=hint)
     tree = read_yaml(file)
     name = tree.get("name")
     if not isinstance(name, str):
         raise BadInput(f"{file}: the project has no name", do="Write name: my_project.")
-    bare = Renderer({"env_var": env_var, "var": var_of({}, name)})
-    return Project(folder, name, tree, _profile(folder, bare, tree.get("profile"), target))
+    given = given or {}
+    bare = Renderer({"env_var": env_var, "var": var_of({}, name, given)})
+    profile, default = _profile(folder, bare, tree.get("profile"), target)
+    return Project(folder, name, tree, profile, default, given)
 
 
-def _profile(folder: Path, renderer: Renderer, wanted: Any, target: str | None) -> Profile:
+def _profile(folder: Path, renderer: Renderer, wanted: Any, target: str | None) -> tuple[DbtTarget, str]:
+    """The target, and the one that the profile names itself."""
     file = _profiles_file(folder)
     profiles = read_yaml(file)
     try:
@@ -133,7 +149,8 @@ def _profile(folder: Path, renderer: Renderer, wanted: Any, target: str | None) 
             )
         profile = mapping(profiles[name], f"{file}: {name}")
         outputs = mapping(profile.get("outputs"), f"{file}: {name}.outputs")
-        chosen = target or str(renderer.value(profile.get("target", "default")))
+        default = str(renderer.value(profile.get("target", "default")))
+        chosen = target or default
         if chosen not in outputs:
             raise NotFound(
                 f"the profile {name!r} has no target {chosen!r}",
@@ -143,11 +160,11 @@ def _profile(folder: Path, renderer: Renderer, wanted: Any, target: str | None) 
         values: Tree = renderer.tree(mapping(outputs[chosen], f"{file}: {name}.outputs.{chosen}"))
     except Unreadable as error:
         raise BadInput(f"{file}: {error}", do="Set it, or give it a default.") from None
-    return Profile(name, chosen, str(values.get("type")), _complete(values, file, chosen))
+    return DbtTarget(name, chosen, str(values.get("type")), _complete(values, file, chosen)), default
 
 
 def _profiles_file(folder: Path) -> Path:
-    named = os.environ.get("DBT_PROFILES_DIR")
+    named = setting("DBT_PROFILES_DIR")
     places = [Path(named)] if named else [folder, Path.home() / ".dbt"]
     for place in places:
         if (place / "profiles.yml").is_file():

@@ -1,17 +1,30 @@
 """Reads all that a project declares."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assay.dbt.declared import Declared, Fault, Left, Skipped, Tree, Unreadable
-from assay.dbt.entries import Subject, read_entry, worked_out
+from assay.dbt.declared import (
+    Declared,
+    Left,
+    LeftUnread,
+    Marks,
+    Relation,
+    Test,
+    Tree,
+    Unreadable,
+    Unresolved,
+)
+from assay.dbt.entries import DeclaredTest, Subject, judged, read_entry, worked_out
 from assay.dbt.macros import Macros, read_macros
+from assay.dbt.manifest import Entry, read_manifest
 from assay.dbt.nodes import Node, Nodes, read_nodes
 from assay.dbt.project import Project
 from assay.dbt.sources import Sources
-from assay.dbt.yaml_files import mapping, mappings, named, read_yaml
+from assay.dbt.versions import of_version
+from assay.dbt.yaml_files import listed, mapping, mappings, named, read_yaml
 
 _FOLDERS = {
     "model-paths": "models",
@@ -23,10 +36,10 @@ _FOLDERS = {
 _NODES = ("models", "seeds", "snapshots")
 
 
-def read_declared(project: Project) -> Declared:
+def read_declared(project: Project, *, marked: bool = False) -> Declared:
     """The sources and tests of a project, what of them can't be worked out, and what is not read.
 
-    Raises `BadInput`, with file and line, for a malformed file.
+    `marked`: also by what models can be selected. Raises `BadInput`, with file and line, for a malformed file.
     """
     macros = read_macros(project)
     reading = _Reading(project, macros, read_nodes(project, macros), Sources(project), Declared())
@@ -39,8 +52,10 @@ def read_declared(project: Project) -> Declared:
     for file, root, tree in files:
         reading.node_tests(tree, file, root)
         reading.leave_unit_tests(tree, file)
-    reading.leave_singular_tests()
-    reading.leave_packages()
+    reading.singular_tests()
+    reading.other_tests()
+    if marked:
+        reading.mark()
     return reading.declared
 
 
@@ -49,7 +64,7 @@ class _Reading:
 
     def __init__(self, project: Project, macros: Macros, nodes: Nodes, sources: Sources, declared: Declared) -> None:
         self.project, self.macros, self.nodes, self.sources, self.declared = project, macros, nodes, sources, declared
-        self.renderer = project.renderer.knowing(ref=nodes.ref, source=sources.source)
+        self.manifest = read_manifest(project)
 
     def patch(self, files: list[tuple[Path, Path, Tree]]) -> None:
         """Note what the files say of models, seeds and snapshots; those that only YAML declares become known."""
@@ -57,7 +72,7 @@ class _Reading:
             for kind in _NODES:
                 for each in mappings(tree.get(kind), f"{self.project.shown(file)}: {kind}"):
                     name = named(each, f"{self.project.shown(file)}: {kind}")
-                    self.nodes.patches[name] = each
+                    self.nodes.patch(name, each)
                     if kind == "snapshots" and "relation" in each:
                         fqn = [self.project.name, *file.relative_to(root).parent.parts, name]
                         self.nodes.known[name] = Node(kind, name, fqn, "", file)
@@ -73,19 +88,31 @@ class _Reading:
         relation = partial(self.sources.source, *names)
         quotes = [mapping(each.get("quoting"), str(file)).get("column") for each in (table, source)]
         quoted = next((each for each in quotes if each is not None), None)
-        subject = Subject(".".join(names), call, relation, file, "_".join(names), is_source=True)
+        unique_id = f"source.{self.project.name}.{'.'.join(names)}"
+        subject = Subject(".".join(names), call, relation, file, "_".join(names), unique_id, is_source=True)
         self._tests(table, subject, root, quoted=bool(quoted))
 
     def node_tests(self, tree: Tree, file: Path, root: Path) -> None:
         """The tests below the models, seeds and snapshots of a file."""
         for kind in _NODES:
             for each in mappings(tree.get(kind), f"{self.project.shown(file)}: {kind}"):
-                name = str(each["name"])
-                relation = partial(self.nodes.ref, name)
-                if each.get("versions"):
-                    relation = partial(self.nodes.ref, name, version=True)
-                subject = Subject(name, f"ref('{name}')", relation, file, name)
-                self._tests(each, subject, root, quoted=bool(each.get("quote_columns")))
+                quoted = bool(each.get("quote_columns"))
+                for subject, tree_of_it in self._subjects(kind, each, file):
+                    self._tests(tree_of_it, subject, root, quoted=quoted)
+
+    def _subjects(self, kind: str, tree: Tree, file: Path) -> Iterator[tuple[Subject, Tree]]:
+        """A model, seed or snapshot with what is said of it, or each of its versions."""
+        name = str(tree["name"])
+        unique_id = f"{kind[:-1]}.{self.project.name}.{name}"
+        if name not in self.nodes.versions:
+            yield Subject(name, f"ref('{name}')", partial(self.nodes.ref, name), file, name, unique_id), tree
+            return
+        for each in mappings(tree.get("versions"), f"{self.project.shown(file)}: {name}: versions"):
+            version = str(each.get("v"))
+            relation = partial(self.nodes.ref, name, version=version)
+            call = f"ref('{name}', version='{version}')"
+            called = f"{name}_v{version}"
+            yield Subject(called, call, relation, file, called, f"{unique_id}.v{version}"), of_version(tree, each)
 
     def _tests(self, tree: Tree, subject: Subject, root: Path, *, quoted: bool) -> None:
         where = f"{self.project.shown(subject.file)}: {subject.name}"
@@ -99,43 +126,171 @@ class _Reading:
             self._test(raw, subject, None, root)
 
     def _test(self, raw: Any, subject: Subject, column: str | None, root: Path) -> None:
-        name, unique_id = _called(raw), ""
-        shown = self.project.shown(subject.file)
+        name, marks = _called(raw), Marks("", parents=frozenset([subject.unique_id]))
         try:
             entry = read_entry(raw, subject, column, self.project.name, self.project.renderer)
-            name, unique_id = entry.name, entry.unique_id
-            if redefined := self.macros.redefines(entry.test):
-                raise Skipped(f"its SQL is defined in {self.project.shown(redefined)}")
+            name = entry.name
             fqn = [self.project.name, *subject.file.relative_to(root).parent.parts, entry.name]
-            outer = {**self.project.levels("tests", fqn), **self.project.levels("data_tests", fqn)}
-            self.declared.tests.append(worked_out(entry, subject, outer, self.renderer))
-        except Skipped as reason:
-            self.declared.left.append(Left(f"test {name}", shown, str(reason)))
+            levels = {**self.project.levels("tests", fqn), **self.project.levels("data_tests", fqn)}
+            settings = levels | entry.settings
+            marks = Marks(
+                entry.unique_id,
+                tuple(fqn),
+                frozenset(map(str, [*listed(levels.get("tags")), *listed(entry.settings.get("tags"))])),
+                self.project.shown(subject.file),
+                "generic",
+                entry.test,
+                marks.parents,
+            )
+            if settings.get("enabled", True) is not True:
+                raise LeftUnread("it is disabled", runs=False)
+            self._add(lambda: self._worked_out(entry, subject, settings, marks), entry.unique_id, settings, subject)
+        except LeftUnread as reason:
+            self._leave(f"test {name}", self.project.shown(subject.file), reason, marks)
         except Unreadable as error:
-            self.declared.faults.append(Fault("test", unique_id, name, subject.name, str(error), subject.file))
+            fault = Unresolved("test", marks.unique_id, name, subject.name, str(error), subject.file, marks)
+            self.declared.faults.append(fault)
+
+    def _worked_out(self, entry: DeclaredTest, subject: Subject, settings: Tree, marks: Marks) -> Test:
+        """A test of those whose SQL is made here, with all that it refers to among its parents."""
+        if redefined := self.macros.redefines(entry.test):
+            raise LeftUnread(f"its SQL is defined in {self.project.shown(redefined)}")
+        parents = set(marks.parents)
+
+        def ref(*names: str, **version: Any) -> Relation:
+            parents.add(self.nodes.unique_id(self.nodes.node(*names, **version)))
+            return self.nodes.ref(*names, **version)
+
+        def source(*names: str) -> Relation:
+            parents.add(f"source.{self.project.name}.{'.'.join(names)}")
+            return self.sources.source(*names)
+
+        renderer = self.project.renderer.knowing(ref=ref, source=source)
+        test = worked_out(entry, subject, settings, marks, renderer)
+        return replace(test, marks=replace(marks, parents=frozenset(parents)))
+
+    def _add(self, own: Callable[[], Test], unique_id: str, settings: Tree, subject: Subject) -> None:
+        """Add a test: as it is read here, else as dbt compiled it."""
+        try:
+            self.declared.tests.append(own())
+        except (LeftUnread, Unreadable) as reason:
+            if isinstance(reason, LeftUnread) and not reason.runs:
+                raise
+            try:
+                self._compiled(unique_id, settings, subject)
+            except LeftUnread as why_not:
+                if isinstance(reason, Unreadable):
+                    raise Unreadable(f"{reason}; {why_not}") from None
+                raise LeftUnread(str(reason), hint=str(why_not)) from None
+
+    def _compiled(self, unique_id: str, settings: Tree | None = None, subject: Subject | None = None) -> None:
+        """Add a test as dbt compiled it; `settings` and `subject` are those read here. Raises `LeftUnread`."""
+        entry, sql = self.manifest.test(unique_id)
+        self._same_place(entry)
+        compiled_with = str(entry.config.get("where") or "")
+        if settings is not None and str(settings.get("where") or "") != compiled_with:
+            raise LeftUnread("its where has changed since dbt compiled it: run dbt compile")
+        generic = entry.test_metadata
+        kind = ".".join(filter(None, (generic.namespace, generic.name))) if generic else "singular"
+        test = Test(
+            unique_id=unique_id,
+            name=entry.name,
+            kind=kind,
+            subject=subject.name if subject else self._subject_of(entry),
+            relation=self.manifest.relation(entry.attached_node or next(iter(entry.depends_on.nodes), None)),
+            column=entry.column_name or "",
+            file=subject.file if subject else self.project.folder / entry.original_file_path,
+            marks=entry.marks,
+            settings=judged(self.manifest.settings(entry) | (settings or {})),
+            compiled=sql,
+        )
+        self.declared.tests.append(test)
+        self.declared.compiled_at = self.manifest.generated_at
+
+    def _subject_of(self, entry: Entry) -> str:
+        about = self.manifest.entries.get(entry.attached_node or "")
+        return about.name if about and entry.test_metadata else entry.name
+
+    def _same_place(self, entry: Entry) -> None:
+        """Raise `LeftUnread` when a table that the SQL names lies elsewhere by what is declared now."""
+        nodes = self.nodes.all()
+        for parent in entry.depends_on.nodes:
+            there = self.manifest.relation(parent)
+            if there is None or parent not in nodes:
+                continue
+            try:
+                here = self.nodes.relation(nodes[parent])
+            except (LeftUnread, Unreadable):
+                continue  # what is declared says nothing, so that dbt's word stands
+            if here.sql != there.sql:
+                raise LeftUnread(f"dbt compiled it for {there}, declared is {here}: run dbt compile")
+
+    def _leave(self, what: str, shown: str, reason: LeftUnread, marks: Marks) -> None:
+        self.declared.left.append(Left(what, shown, str(reason), marks if reason.runs else None, reason.hint))
 
     def leave_unit_tests(self, tree: Tree, file: Path) -> None:
         """List the unit tests: they test SQL, not data."""
-        for each in mappings(tree.get("unit_tests"), f"{self.project.shown(file)}: unit_tests"):
-            left = Left(f"unit test {each.get('name')}", self.project.shown(file), "it tests SQL, not data")
-            self.declared.left.append(left)
+        shown = self.project.shown(file)
+        for each in mappings(tree.get("unit_tests"), f"{shown}: unit_tests"):
+            name = str(each.get("name"))
+            parent = f"model.{self.project.name}.{each.get('model')}"
+            marks = Marks(name, (self.project.name, name), path=shown, test_type="unit", parents=frozenset([parent]))
+            self._leave(f"unit test {name}", shown, LeftUnread("it tests SQL, not data"), marks)
 
-    def leave_singular_tests(self) -> None:
-        """List the tests that are SQL files of their own."""
+    def singular_tests(self) -> None:
+        """The tests that are SQL files of their own, by the SQL that dbt compiled."""
         for folder in self.project.paths("test-paths", "tests"):
             for path in sorted(folder.rglob("*.sql")):
-                if path.relative_to(folder).parts[0] != "generic":
-                    self.declared.left.append(
-                        Left(f"test {path.stem}", self.project.shown(path), "it is SQL of its own")
+                inner = path.relative_to(folder).parts
+                if inner[0] == "generic":
+                    continue
+                unique_id = f"test.{self.project.name}.{path.stem}"
+                shown = self.project.shown(path)
+                fqn = (self.project.name, *inner[:-1], path.stem)
+                try:
+                    self._compiled(unique_id)
+                except LeftUnread as why_not:
+                    marks = Marks(unique_id, fqn, path=shown, test_type="singular")
+                    reason = LeftUnread("it is SQL of its own", hint=str(why_not))
+                    self._leave(f"test {path.stem}", shown, reason, marks)
+                except Unreadable as error:
+                    marks = Marks(unique_id, fqn, path=shown, test_type="singular")
+                    self.declared.faults.append(
+                        Unresolved("test", unique_id, path.stem, path.stem, str(error), path, marks)
                     )
 
-    def leave_packages(self) -> None:
-        """List the installed packages, whose sources and tests dbt would take in."""
-        place = self.project.folder / str(self.project.tree.get("packages-install-path", "dbt_packages"))
-        for path in sorted(place.glob("*/dbt_project.yml")):
-            self.declared.left.append(
-                Left(f"package {path.parent.name}", self.project.shown(path), "packages are not read")
-            )
+    def other_tests(self) -> None:
+        """The tests that only dbt's manifest knows, those of installed packages among them."""
+        known = {test.unique_id for test in self.declared.tests}
+        known |= {each.marks.unique_id for each in [*self.declared.left, *self.declared.faults] if each.marks}
+        for entry in self.manifest.tests():
+            own = entry.package_name == self.project.name
+            if entry.unique_id in known or (own and self.manifest.older_than(entry)):
+                continue
+            try:
+                self._compiled(entry.unique_id)
+            except LeftUnread as reason:
+                self._leave(f"test {entry.name}", entry.original_file_path, reason, entry.marks)
+            except Unreadable as error:
+                file = self.project.folder / entry.original_file_path
+                subject = self._subject_of(entry)
+                self.declared.faults.append(
+                    Unresolved("test", entry.unique_id, entry.name, subject, str(error), file, entry.marks)
+                )
+        if self.manifest.why_not:
+            for path in sorted(self.project.packages.glob("*/dbt_project.yml")):
+                shown = self.project.shown(path)
+                self.declared.left.append(
+                    Left(f"package {path.parent.name}", shown, "packages are not read", hint=self.manifest.why_not)
+                )
+
+    def mark(self) -> None:
+        """Note by what the models, seeds, snapshots and sources can be selected."""
+        for entry in self.manifest.entries.values():
+            if entry.resource_type != "test":
+                self.declared.nodes[entry.unique_id] = entry.marks
+        for unique_id, node in self.nodes.all().items():
+            self.declared.nodes[unique_id] = self.nodes.marks(node)
 
 
 def _files(project: Project) -> Iterator[tuple[Path, Path]]:

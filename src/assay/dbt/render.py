@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC
 from functools import partial
 from textwrap import wrap as _wrap
 from typing import TYPE_CHECKING
 
-from assay.checks.words import cell, number
+from assay.checks.words import cell, moment, number
 from assay.dbt.report import DbtReport, DbtResult
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _NAME = 28
 _STATUSES = (("error", "not asked"), ("fail", "failed"), ("warn", "warned"), ("pass", "passed"))
 #: Reasons for not reading that are told one by one; of more, only their count.
 _REASONS = 8
+_HINTS = 2
 
 
 def render(report: DbtReport, console: "Console") -> None:
@@ -54,10 +56,21 @@ def _head(report: DbtReport, width: int) -> list[str]:
     told = ", ".join(f"{number(n)} {word}" for n, word in counts if n)
     checks = _many(len(asked), "check")
     verdict = f"{checks} passed" if counts[-1][0] == len(asked) else f"{checks}: {told}"
+    if report.empty:
+        verdict = "nothing was read"
+    read = f"{number(report.tests_read)} of {_many(report.tests, 'test')} read"
     size = f"{_many(len(tables), 'table')}, {_many(rows, 'row')}"
     where = f"{report.project} ({report.target}: {report.warehouse})"
-    line = f"{where}   {size}   {verdict}"
-    return [line] if len(line) <= width else [where, f"{_INDENT}{size}   {verdict}"]
+    line = f"{where}   {read}   {size}   {verdict}"
+    head = [line] if len(line) <= width else [f"{where}   {read}", f"{_INDENT}{size}   {verdict}"]
+    return [*head, *_compiled(report)]
+
+
+def _compiled(report: DbtReport) -> list[str]:
+    if report.compiled_at is None:
+        return []
+    made = moment(report.compiled_at.astimezone(UTC).replace(microsecond=0))
+    return [f"{_INDENT}{_many(report.tests_compiled, 'test')} asked by the SQL that dbt compiled at {made}"]
 
 
 def _broken(result: DbtResult, name_width: int, width: int) -> Iterator[str]:
@@ -78,11 +91,13 @@ def _not_read(report: DbtReport, width: int) -> list[str]:
     shown = [f"{count} x {why}" for why, count in reasons.most_common(_REASONS)]
     rest = len(reasons) - len(shown)
     tail = [f"and {rest} more reasons; --json lists all"] if rest else []
+    hints = Counter(each.hint for each in report.not_read if each.hint)
+    do = [f"dbt's own SQL: {hint}" for hint, _ in hints.most_common(_HINTS)]
     return [
         *first,
         *(
             line
-            for each in [*shown, *tail]
+            for each in [*shown, *tail, *do]
             for line in _fold(each, width, initial_indent=_INDENT, subsequent_indent=_INDENT + "  ")
         ),
     ]

@@ -29,8 +29,9 @@ class DbtResult(msgspec.Struct, frozen=True, kw_only=True):
     dbt_status: str
     #: One line.
     message: str
-    #: Of a test: not_null, unique, accepted_values or relationships, and the column.
+    #: Of a test: not_null, unique, accepted_values, relationships, the name of another generic test, or singular.
     test: str = ""
+    #: Of a generic test of one column.
     column: str = ""
     severity: str = ""
     #: As dbt counts: groups for unique and accepted_values; 0 when the test passes.
@@ -57,6 +58,8 @@ class NotRead(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     declared: str
     why: str
+    #: Why dbt's own SQL does not answer it either, and what to do.
+    hint: str = ""
 
 
 class DbtReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,16 +73,31 @@ class DbtReport(msgspec.Struct, frozen=True, kw_only=True):
     #: The worst first.
     results: tuple[DbtResult, ...]
     not_read: tuple[NotRead, ...]
+    #: The tests that dbt would run, and how many of them were read.
+    tests: int = 0
+    tests_read: int = 0
+    #: How many of them were asked by the SQL that dbt compiled, and when it did.
+    tests_compiled: int = 0
+    compiled_at: datetime | None = None
+    #: Whether a test that is not read counts as failed.
+    strict: bool = False
 
     @property
     def failed(self) -> bool:
-        """True when something failed, is stale or gone, or could not be asked."""
-        return bool(self.having("fail") or self.having("error"))
+        """True when something failed, is stale or gone, or could not be asked; if `strict`, or was not read."""
+        return bool(self.having("fail") or self.having("error") or (self.strict and self.tests_read < self.tests))
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing was read of what dbt would run: no test, and no source."""
+        return not self.tests_read and (self.tests > 0 or not self.results)
 
     @property
     def exit_code(self) -> int:
-        """0 good, also with warnings; 1 when something failed; 3 when something could not be asked."""
-        return 3 if self.having("error") else 1 if self.failed else 0
+        """0 good, also with warnings; 1 when something failed; 2 when nothing was read; 3 when something could not be asked."""
+        if self.having("error"):
+            return 3
+        return 1 if self.failed else 2 if self.empty else 0
 
     def having(self, status: Status) -> tuple[DbtResult, ...]:
         """The results of that status."""
@@ -90,10 +108,11 @@ class DbtReport(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(result for result in self.results if result.kind == kind)
 
     def raise_for_failure(self) -> None:
-        """Raise `Refused` when something failed or could not be asked."""
-        if self.failed:
+        """Raise `Refused` when something failed or could not be asked, or nothing was read."""
+        if self.exit_code:
             broken = [*self.having("error"), *self.having("fail")]
-            what = f"{self.project}: {len(broken)} of {len(self.results)} failed"
+            unread = f", {self.tests_read} of {self.tests} tests read" if self.tests_read < self.tests else ""
+            what = f"{self.project}: {len(broken)} of {len(self.results)} failed{unread}"
             raise Refused(what, *first_few((f"{each.name}: {each.message}" for each in broken), len(broken)))
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assay.dbt.declared import Declared, Fault, Left, Relation, Skipped, Source, Tree, Unreadable
+from assay.dbt.declared import Declared, Left, LeftUnread, Marks, Relation, Source, Tree, Unreadable, Unresolved
 from assay.dbt.project import Project
 from assay.dbt.thresholds import freshness_of, merge
-from assay.dbt.yaml_files import mapping, mappings, named
+from assay.dbt.yaml_files import listed, mapping, mappings, named
 from assay.errors import near_miss
 
 #: Rendered by whoever reads them.
@@ -16,7 +16,7 @@ LATER = frozenset(("description", "tests", "data_tests", "loaded_at_query"))
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """A table of a source with what is written of both."""
 
     source: Tree
@@ -29,21 +29,21 @@ class Sources:
     """The tables of all sources, by (source, table)."""
 
     project: Project
-    known: dict[tuple[str, str], Table] = field(default_factory=dict[tuple[str, str], Table])
+    known: dict[tuple[str, str], SourceTable] = field(default_factory=dict[tuple[str, str], SourceTable])
     #: Why a table that is declared can't be asked.
     lost: dict[tuple[str, str], Exception] = field(default_factory=dict[tuple[str, str], Exception])
 
     def source(self, source: str, table: str) -> Relation:
         """The `source` of dbt.
 
-        Raises `Skipped` for one that is unknown or disabled: dbt would not test it either; `Unreadable` when its
+        Raises `LeftUnread` for one that is unknown or disabled: dbt would not test it either; `Unreadable` when its
         place can't be worked out.
         """
         if (source, table) not in self.known:
             if (source, table) in self.lost:
                 raise self.lost[source, table]
             hint = near_miss(f"{source}.{table}", [".".join(key) for key in self.known])
-            raise Skipped(f"the project has no source {source}.{table}" + (f", {hint}" if hint else ""))
+            raise LeftUnread(f"the project has no source {source}.{table}" + (f", {hint}" if hint else ""), runs=False)
         return self.known[source, table].relation
 
     def read(self, tree: Tree, file: Path, root: Path, declared: Declared) -> Iterator[tuple[Tree, Tree]]:
@@ -69,18 +69,24 @@ class Sources:
             levels = self.project.levels("sources", [self.project.name, *file.relative_to(root).parent.parts, *key])
             settings = {**levels, **_config(outer, shown), **_config(inner, shown)}
             if settings.get("enabled", True) is not True:
-                self.lost[key] = Skipped(f"the source {name} is disabled")
+                self.lost[key] = LeftUnread(f"the source {name} is disabled", runs=False)
                 declared.left.append(Left(f"source {name}", shown, "it is disabled"))
                 return outer, inner
-            made = Table(outer, inner, self._relation(outer, inner, shown))
+            made = SourceTable(outer, inner, self._relation(outer, inner, shown))
             self.known[key] = made
-            declared.sources.append(self._source(made, unique_id, levels, file))
+            fqn = (self.project.name, *file.relative_to(root).parent.parts, *key)
+            said = (levels, outer, _config(outer, shown), inner, _config(inner, shown))
+            tags = frozenset(str(tag) for level in said for tag in listed(level.get("tags")))
+            marks = Marks(unique_id, fqn, tags, shown)
+            declared.nodes[unique_id] = marks
+            declared.sources.append(self._source(made, marks, levels, file))
         except Unreadable as error:
-            declared.faults.append(Fault("freshness", unique_id, name, name, str(error), file))
+            marks = Marks(unique_id, (self.project.name, *key), path=shown)
+            declared.faults.append(Unresolved("freshness", unique_id, name, name, str(error), file, marks))
             self.lost[key] = Unreadable(str(error))
         return outer, inner
 
-    def _source(self, made: Table, unique_id: str, levels: Tree, file: Path) -> Source:
+    def _source(self, made: SourceTable, marks: Marks, levels: Tree, file: Path) -> Source:
         outer, inner = made.source, made.table
         shown = self.project.shown(file)
         each = (outer, _config(outer, shown), inner, _config(inner, shown))
@@ -89,7 +95,8 @@ class Sources:
         if query is not None:
             known = self.project.renderer.knowing(this=made.relation, source=self.source)
             query = known.text(query)
-        return Source(unique_id, str(outer["name"]), str(inner["name"]), made.relation, thresholds, field_, query, file)
+        names = str(outer["name"]), str(inner["name"])
+        return Source(marks.unique_id, *names, made.relation, thresholds, field_, query, file, marks)
 
     def _relation(self, outer: Tree, inner: Tree, shown: str) -> Relation:
         database = str(outer.get("database") or self.project.profile.database)
@@ -132,7 +139,7 @@ def _loaded_at(source: Tree, source_config: Tree, table: Tree, table_config: Tre
     outer_field = source.get(field_key) or source_config.get(field_key)
     outer_query = source.get(query_key) or source_config.get(query_key)
     if (present and own_query) or (outer_field and outer_query):
-        raise Unreadable("loaded_at_field and loaded_at_query stand on one level")
+        raise Unreadable("loaded_at_field and loaded_at_query are set on the same level")
     found: Any = (table.get(field_key) or table_config.get(field_key)) if present else outer_field
     query: Any = own_query or (None if present else outer_query)
     return (None if found is None else str(found)), (None if query is None else str(query))

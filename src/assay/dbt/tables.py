@@ -14,7 +14,8 @@ def subjects(declared: Declared) -> dict[str, tuple[Relation, str]]:
     """Every table that is declared or tested, with dbt's id where it is a source, each once."""
     found = {source.name: (source.relation, source.unique_id) for source in declared.sources}
     for test in declared.tests:
-        found.setdefault(test.subject, (test.relation, ""))
+        if test.relation is not None and test.kind != "singular":
+            found.setdefault(test.subject, (test.relation, ""))
     return found
 
 

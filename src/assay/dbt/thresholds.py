@@ -95,7 +95,7 @@ def _level(value: Any) -> _Level | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise Unreadable(f"freshness: {value!r} is no mapping")
+        raise Unreadable(f"freshness: {value!r} is not a mapping")
     tree: Tree = value
     condition = tree.get("filter")
     return _Level(
@@ -108,13 +108,13 @@ def _limit(tree: Tree, name: Literal["warn_after", "error_after"]) -> _Limit | N
     if found is None:
         return None
     if not isinstance(found, dict):
-        raise Unreadable(f"{name}: {found!r} is no mapping of count and period")
+        raise Unreadable(f"{name}: {found!r} is not a mapping of count and period")
     limit: Tree = found
     count, period = limit.get("count"), limit.get("period")
     try:
         count = None if count is None else int(count)
     except (TypeError, ValueError):
-        raise Unreadable(f"{name}: count {count!r} is no whole number") from None
+        raise Unreadable(f"{name}: count {count!r} is not a whole number") from None
     if period is not None and period not in _PERIODS:
         raise Unreadable(f"{name}: period {period!r} is none of {', '.join(_PERIODS)}")
     return _Limit(count, period)

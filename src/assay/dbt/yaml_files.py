@@ -21,13 +21,13 @@ def read_yaml(path: Path) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        raise BadInput(f"{where}: not YAML", error.problem or str(error), do="Mend the file.") from None
+        raise BadInput(f"{where}: not YAML", error.problem or str(error), do="Correct the file.") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{path} can't be read", str(error).splitlines()[0], do="Mend the file.") from None
+        raise BadInput(f"{path} can't be read", str(error).splitlines()[0], do="Correct the file.") from None
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise BadInput(f"{path}: a mapping is expected", f"it is a {type(found).__name__}", do="Mend the file.")
+        raise BadInput(f"{path}: a mapping is expected", f"it is a {type(found).__name__}", do="Correct the file.")
     return cast("Tree", found)
 
 
@@ -36,7 +36,7 @@ def mapping(value: Any, where: str) -> Tree:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadInput(f"{where}: a mapping is expected", f"it is {value!r}", do="Mend the file.")
+        raise BadInput(f"{where}: a mapping is expected", f"it is {value!r}", do="Correct the file.")
     return cast("Tree", value)
 
 
@@ -45,7 +45,7 @@ def mappings(value: Any, where: str) -> list[Tree]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise BadInput(f"{where}: a list is expected", f"it is {value!r}", do="Mend the file.")
+        raise BadInput(f"{where}: a list is expected", f"it is {value!r}", do="Correct the file.")
     return [mapping(each, where) for each in cast("list[Any]", value)]
 
 
@@ -55,3 +55,10 @@ def named(tree: Tree, where: str) -> str:
     if not isinstance(name, str) or not name:
         raise BadInput(f"{where}: an entry has no name", f"it is {tree!r}"[:200], do="Give it a name.")
     return name
+
+
+def listed(value: Any) -> list[Any]:
+    """`value` as a list: itself if it is one, empty when absent, else the one that it is."""
+    if isinstance(value, list | tuple):
+        return list(cast("list[Any]", value))
+    return [] if value is None else [value]

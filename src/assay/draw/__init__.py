@@ -2,11 +2,13 @@
 
 from assay.draw.chart import Bar, bars, heat, histogram, line
 from assay.draw.document import Html, Mood, badge, cards, figure, folded, page, section, table
+from assay.draw.shown import Shown, in_notebook, printed, to_terminal
 
 __all__ = [
     "Bar",
     "Html",
     "Mood",
+    "Shown",
     "badge",
     "bars",
     "cards",
@@ -14,8 +16,11 @@ __all__ = [
     "folded",
     "heat",
     "histogram",
+    "in_notebook",
     "line",
     "page",
+    "printed",
     "section",
     "table",
+    "to_terminal",
 ]

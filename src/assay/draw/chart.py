@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 
 from assay.draw.document import Html, Mood
+from assay.draw.text import escape
 
 WIDTH, HEIGHT = 340, 130
 _LEFT, _BOTTOM, _TOP = 48, 18, 6

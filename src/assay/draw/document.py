@@ -1,10 +1,10 @@
 """The parts of a page, each HTML from values; every text is escaped."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Literal
 
 from assay.draw.style import STYLE
+from assay.draw.text import escape
 
 
 class Html(str):

@@ -4,15 +4,16 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from assay.drift.report import Beside, DriftReport
-from assay.drift.report import Window as Reported
+from assay.drift.report import Beside, DriftReport, WindowDrift
 from assay.drift.windows import Window, day_windows, table_windows
 from assay.errors import BadInput, near_miss
-from assay.predictions import count_days, is_value, read_rows
+from assay.predictions import count_days, is_label, is_value, read_rows
 from assay.profiles import HISTORY, Profile, distances, profile, replay
-from assay.profiles.keep import keep, kept, kept_rows
 from assay.profiles.past import seasonal_columns
+from assay.profiles.profile_rows import keep, kept, kept_rows
 from assay.store import Store
+from assay.store.database import retried
+from assay.tables import Target, name_of
 from assay.times import duration
 from assay.track import champion
 
@@ -22,20 +23,20 @@ _NO_DAY = "1970-01-01"
 
 
 def table_drift(
-    table: str,
+    table: Target,
     time: str,
     *,
     every: str | timedelta = WEEK,
     since: datetime | None = None,
     seasonal: Collection[str] | None = None,
 ) -> tuple[DriftReport, list[Window]]:
-    """Windows of a table (a file, folder or glob) by its column `time`, each beside those before it.
+    """Windows of a table, of whatever `assay.check` takes, by its column `time`, each beside those before it.
 
     `seasonal` names the columns that go with the season, else they are recognised. Returns also the windows' profiles.
     Raises `BadInput` for what is no such table, column or length of time.
     """
     windows = table_windows(table, time, duration(every), since=since)
-    return _report(table, windows, seasonal), windows
+    return _report(name_of(table), windows, seasonal), windows
 
 
 def model_drift(
@@ -69,10 +70,15 @@ def profile_days(store: Store, model: str) -> int:
     for version, day in changed:
         rows = read_rows(store.home, model, day=(version, day))
         if rows is not None:
-            made = profile(rows.select([name for name in rows.column_names if is_value(name) and name != "label"]))
-            with store.database.begin() as connection:
-                keep(connection, model, "served", version, made, day=day)
+            made = profile(rows.select([name for name in rows.column_names if is_value(name) and not is_label(name)]))
+            _keep_day(store, model, version, day, made)
     return len(changed)
+
+
+@retried
+def _keep_day(store: Store, model: str, version: int, day: str, made: Profile) -> None:
+    with store.database.begin() as connection:
+        keep(connection, model, "served", version, made, day=day)
 
 
 def _report(
@@ -82,12 +88,12 @@ def _report(
     columns = dict.fromkeys(column for one in profiles for column in one.columns)
     for column in seasonal or ():
         if profiles and column not in columns:
-            raise BadInput(f"{name} has no column {column!r}", near_miss(column, columns), do="Mend --seasonal.")
+            raise BadInput(f"{name} has no column {column!r}", near_miss(column, columns), do="Correct --seasonal.")
     said = replay(profiles, seasonal)
     return DriftReport(
         name=name,
         windows=[
-            Reported(window.start, window.end, window.profile.rows, shifts)
+            WindowDrift(window.start, window.end, window.profile.rows, shifts)
             for window, shifts in zip(windows, said, strict=True)
         ],
         needed=HISTORY,

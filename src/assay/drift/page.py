@@ -1,15 +1,15 @@
 """A report as one HTML page with plots that needs nothing else: no script, no file beside it."""
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
 from assay.contract.columns import Array
 from assay.draw import Html, badge, figure, page, section, table
+from assay.draw.text import escape
 from assay.drift.report import DriftReport, Moved
 from assay.drift.windows import Window
-from assay.profiles import HISTORY, Column
+from assay.profiles import HISTORY, ColumnProfile
 from assay.profiles.bins import TOP_CATEGORIES
 from assay.profiles.past import null_share
 from assay.profiles.table import merge_columns
@@ -22,21 +22,30 @@ def drift_page(report: DriftReport, windows: Sequence[Window]) -> str:
     """The page: what moved, worst first, and for each column its weeks and the newest beside those before."""
     moved = report.moved
     if report.silent:
-        head = f"Too early to say: {len(report.windows)} windows, and drift is told from the {report.needed + 1}th on."
+        head = (
+            f"Too few windows: {len(report.windows)} windows, and drift is computed from the {report.needed + 1}th on."
+        )
     else:
         head = f"{report.judged} windows judged; {len(moved)} warnings."
     names = list(
         dict.fromkeys([*(one.shift.column for one in moved), *(n for w in windows for n in w.profile.columns)])
     )
     columns = section("Columns", *(_section(name, report, windows) for name in names))
-    return page(f"Drift of {report.name}", *[_table(moved)] * bool(moved), columns, under=head)
-
-
-def _table(moved: Sequence[Moved]) -> Html:
-    rows = (
-        (f"{one.start:%Y-%m-%d}", one.shift.column, one.shift.sentence, f"{one.shift.severity:.1f}") for one in moved
+    return page(
+        f"Drift of {report.name}",
+        *[section("Moved columns, the worst first", moved_table(moved))] * bool(moved),
+        columns,
+        under=head,
     )
-    return section("What moved, worst first", table(("window", "column", "what moved", "x limit"), rows))
+
+
+def moved_table(moved: Sequence[Moved]) -> Html:
+    """What moved, in which window and by how much."""
+    rows = (
+        (f"{one.start:%Y-%m-%d}", one.shift.column or "(rows)", one.shift.sentence, f"{one.shift.severity:.1f}")
+        for one in moved
+    )
+    return table(("window", "column", "what moved", "x limit"), rows)
 
 
 def _section(name: str, report: DriftReport, windows: Sequence[Window]) -> Html:
@@ -71,7 +80,7 @@ def _points(xs: Array, ys: Array) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
 
 
-def _quantiles(columns: Sequence[Column | None], marked: set[int]) -> Html:
+def _quantiles(columns: Sequence[ColumnProfile | None], marked: set[int]) -> Html:
     """The median of each window with the bands that hold half and four fifths of the values."""
     found = np.array([_levels(column) for column in columns])
     ends = found[np.isfinite(found)]
@@ -90,7 +99,7 @@ def _quantiles(columns: Sequence[Column | None], marked: set[int]) -> Html:
     return _svg(bands + median + _nulls(columns) + _marks(marked, len(columns)), f"{low:.4g} to {low + span:.4g}")
 
 
-def _levels(column: Column | None) -> Array:
+def _levels(column: ColumnProfile | None) -> Array:
     if column is None or not column.count:
         return np.full(len(_LEVELS), np.nan)
     values, weights = column.sample
@@ -98,7 +107,7 @@ def _levels(column: Column | None) -> Array:
     return values[np.minimum(np.searchsorted(ranks, _LEVELS), len(values) - 1)]
 
 
-def _nulls(columns: Sequence[Column | None]) -> str:
+def _nulls(columns: Sequence[ColumnProfile | None]) -> str:
     step = WIDTH / max(len(columns), 1)
     shares = [null_share(column) if column else 0.0 for column in columns]
     return "".join(
@@ -109,7 +118,7 @@ def _nulls(columns: Sequence[Column | None]) -> str:
     )
 
 
-def _shares(columns: Sequence[Column | None], marked: set[int]) -> Html:
+def _shares(columns: Sequence[ColumnProfile | None], marked: set[int]) -> Html:
     """The shares of the most frequent categories, stacked."""
     whole = _whole(columns)
     names = list(whole.frequent.counts)[:6] if whole else []
@@ -123,14 +132,14 @@ def _shares(columns: Sequence[Column | None], marked: set[int]) -> Html:
     return _svg(body + _nulls(columns) + _marks(marked, len(columns)), ", ".join(names))
 
 
-def _whole(columns: Sequence[Column | None]) -> Column | None:
+def _whole(columns: Sequence[ColumnProfile | None]) -> ColumnProfile | None:
     """All windows of a column as one; None when there is none, those of another kind than the newest left out."""
     known = [column for column in columns if column]
     same = [column for column in known if column.kind == known[-1].kind]
     return merge_columns(same) if same else None
 
 
-def _newest(columns: Sequence[Column | None]) -> Html:
+def _newest(columns: Sequence[ColumnProfile | None]) -> Html:
     """The histogram of the newest window over that of those before it, as shares."""
     newest, before = columns[-1], _whole(columns[-1 - HISTORY : -1])
     if newest is None or before is None or not newest.count or not before.count or newest.kind != before.kind:
@@ -149,7 +158,7 @@ def _newest(columns: Sequence[Column | None]) -> Html:
     return _svg(f"{bars}<path class='outline' d='{line}'/>", "shares")
 
 
-def _category_shares(before: Column, newest: Column) -> tuple[Array, Array]:
+def _category_shares(before: ColumnProfile, newest: ColumnProfile) -> tuple[Array, Array]:
     names = list(before.frequent.counts)[:TOP_CATEGORIES]
     names += [name for name in newest.frequent.counts if name not in before.frequent.counts][:3]
     a, b = (
@@ -158,7 +167,7 @@ def _category_shares(before: Column, newest: Column) -> tuple[Array, Array]:
     return a, b
 
 
-def _number_shares(before: Column, newest: Column) -> tuple[Array, Array]:
+def _number_shares(before: ColumnProfile, newest: ColumnProfile) -> tuple[Array, Array]:
     samples = [
         (values[np.isfinite(values)], weights[np.isfinite(values)])
         for values, weights in (before.sample, newest.sample)

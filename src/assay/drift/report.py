@@ -4,10 +4,11 @@ from datetime import datetime
 
 import msgspec
 
+from assay.draw import Shown
 from assay.profiles import Shift
 
 
-class Window(msgspec.Struct, frozen=True):
+class WindowDrift(msgspec.Struct, frozen=True):
     """One window of time and what moved in it, worst first."""
 
     start: datetime
@@ -31,11 +32,11 @@ class Beside(msgspec.Struct, frozen=True):
     noise: float
 
 
-class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+class DriftReport(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """Windows of a table or of a model's served rows, each beside those before it."""
 
     name: str
-    windows: list[Window]
+    windows: list[WindowDrift]
     #: Windows that must be known before a word is said.
     needed: int
     #: Columns that go with the season, named or recognised.

@@ -1,22 +1,24 @@
 """Windows of time, and the profile of each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
-from assay.checks.facts import as_number
-from assay.checks.freshness import EPOCH, moment_of
-from assay.checks.tables import Table, open_table
-from assay.checks.view import HOLDS, TIMES, VIEW
+from assay.checks.freshness import moment_of
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput, near_miss
 from assay.profiles import Profile, merge, profile
+from assay.tables import Table, Target, using
+from assay.tables.facts import as_number
+from assay.tables.view import HOLDS, TIMES, VIEW
+from assay.times import EPOCH
 
-_MICROSECOND = timedelta(microseconds=1)
+_MICROSECOND, HOUR = timedelta(microseconds=1), timedelta(hours=1)
+#: 57 years of days, or 2 of hours.
+MAX_WINDOWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -28,25 +30,25 @@ class Window:
     profile: Profile
 
 
-def table_windows(target: str, time: str, every: timedelta, *, since: datetime | None = None) -> list[Window]:
-    """The whole windows of a table by its time column, oldest first; one without rows is left out.
+def table_windows(target: Target, time: str, every: timedelta, *, since: datetime | None = None) -> list[Window]:
+    """The whole windows of a table by its time column, oldest first; one without rows is kept between two that have some.
 
     The first begins at midnight UTC of the first day; the last one counts only when the table reaches its last hour.
     Times without a zone are taken as UTC. Raises `BadInput` when there is no such table, column or time.
     """
-    with closing(open_table(target)) as table:
+    with using(target) as table:
         _need_time(table, time)
         low, high = (table.micros(f"{end}({quoted(time)})") for end in ("min", "max"))
         ends = table.rows(f"SELECT {low} AS low, {high} AS high FROM {VIEW}")[0]
         first, last = as_number(ends["low"]), as_number(ends["high"])
         if first is None or last is None:
-            raise BadInput(f"{target} has no row with a time in {time}", do="Name another column with --time.")
+            raise BadInput(f"{table.name} has no row with a time in {time}", do="Name another column with --time.")
         begin = max(moment_of(first, ""), since) if since else moment_of(first, "")
-        cuts = list(spans(begin, moment_of(last, ""), every))
+        cuts = list(spans(begin, _reached(table.name, begin, moment_of(last, ""), every), every))
         names = [name for name, kind in table.kinds.items() if kind not in TIMES]
         query = f"SELECT {', '.join(map(quoted, [*names, time]))} FROM {VIEW} WHERE {quoted(time)} IS NOT NULL"
         profiles = _profiles(table.batches(query), names, time, cuts, every)
-    return [Window(*cut, one) for cut, one in zip(cuts, profiles, strict=True) if one.rows]
+    return _inner([Window(*cut, one) for cut, one in zip(cuts, profiles, strict=True)])
 
 
 def _profiles(
@@ -71,14 +73,22 @@ def _profiles(
     return [merge(one) for one in parts]
 
 
-def _need_time(opened: Table, time: str) -> None:
-    kinds = opened.kinds
+def _reached(name: str, begin: datetime, end: datetime, every: timedelta) -> datetime:
+    """The end. Raises `BadInput` when there are too many windows before it."""
+    if (end - begin) // max(every, HOUR) > MAX_WINDOWS:
+        what = f"its times reach from {begin:%Y-%m-%d} to {end:%Y-%m-%d}: more than {MAX_WINDOWS:,} windows"
+        raise BadInput(f"{name} has too many windows", what, do="Write a longer --every, or correct the times.")
+    return end
+
+
+def _need_time(table: Table, time: str) -> None:
+    kinds = table.kinds
     if time not in kinds:
-        raise BadInput(f"{opened.name} has no column {time!r}", near_miss(time, kinds), do="Name it with --time.")
+        raise BadInput(f"{table.name} has no column {time!r}", near_miss(time, kinds), do="Name it with --time.")
     if kinds[time] not in TIMES:
         known = [name for name, kind in kinds.items() if kind in TIMES]
         raise BadInput(
-            f"{time} of {opened.name} holds {HOLDS[kinds[time]]}, not times",
+            f"{time} of {table.name} holds {HOLDS[kinds[time]]}, not times",
             *[f"times are {', '.join(known)}"] * bool(known),
             do="Name a column of times with --time.",
         )
@@ -91,16 +101,16 @@ def spans(first: datetime, last: datetime, every: timedelta) -> Iterator[tuple[d
     >>> [start.day for start, _ in spans(datetime(2013, 1, 1, 7), datetime(2013, 1, 4, 12), day)]
     [1, 2, 3]
     """
-    if every < timedelta(hours=1):
+    if every < HOUR:
         raise BadInput(f"windows of {every} are too short", do="Write at least --every 1h.")
     start = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    while start + every <= last + timedelta(hours=1):
+    while every <= last - start + HOUR:
         yield start, start + every
         start += every
 
 
 def day_windows(days: Mapping[datetime, Iterable[Profile]], every: timedelta) -> list[Window]:
-    """Whole windows made of the profiles of days, given by their midnights in UTC; windows without rows are left out.
+    """Whole windows made of the profiles of days, given by their midnights in UTC, from the first with rows to the last.
 
     Raises `BadInput` when a window is no whole number of days.
     """
@@ -112,4 +122,10 @@ def day_windows(days: Mapping[datetime, Iterable[Profile]], every: timedelta) ->
         Window(start, end, merge(part for day, parts in days.items() if start <= day < end for part in parts))
         for start, end in spans(min(days), max(days) + timedelta(days=1), every)
     ]
-    return [window for window in made if window.profile.rows]
+    return _inner(made)
+
+
+def _inner(windows: Sequence[Window]) -> list[Window]:
+    """The windows from the first that has rows to the last."""
+    there = [i for i, window in enumerate(windows) if window.profile.rows]
+    return list(windows[there[0] : there[-1] + 1]) if there else []

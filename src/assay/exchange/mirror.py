@@ -1,25 +1,27 @@
 """Sends runs of this store on to an MLflow server.
 
-A run there keeps the id that it has here as a tag, so that it is found again and brought up to date instead of doubled;
+A run there keeps the id that it has here as a tag, so that it is found again and updated instead of doubled;
 another tag tells what was sent when all of it was.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite, isnan
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import select
 
-from assay.errors import BadInput
-from assay.exchange.bring import batches
-from assay.exchange.http import API, Server, ServerRefused
-from assay.exchange.mlflow_values import pairs, point
-from assay.exchange.places import PROXIED
+from assay.errors import BadInput, Corrupt, Unavailable
+from assay.exchange.artifact_folders import PROXIED
+from assay.exchange.http import API, HttpServer, ServerRefused, pages, understood
+from assay.exchange.imported_rows import batches
+from assay.exchange.mlflow_values import CONTEXT, pairs, point
 from assay.exchange.records import FROM, SENT, SENT_WHOLE, WHOLE, mark
+from assay.exchange.summary import Mirrored
 from assay.store import Store
-from assay.store.schema import run_artifacts
+from assay.store.schema import datasets, run_artifacts, run_datasets
 from assay.track.experiments import Experiment, find_experiments, get_experiment
 from assay.track.find import RunRow, search
 from assay.track.outbox import deliver_if_possible
@@ -29,38 +31,23 @@ _RUNS = 200
 _POINTS = 20_000
 #: MLflow takes so many of each at once.
 _METRICS, _PARAMS, _TAGS = 1000, 100, 100
+#: MLflow's digests of data sets have so many characters at most; ours have 64.
+_DIGEST = 36
 _OURS = frozenset({FROM, WHOLE, SENT, SENT_WHOLE})
 _PARENT = "mlflow.parentRunId"
+#: So often a file is sent that the server breaks off.
+TRIES = 3
+#: A run that could not be sent whole, and has not changed, is sent again after so long.
+AGAIN_AFTER_S = 60
 _GONE = "RESOURCE_DOES_NOT_EXIST"
 _REFUSED = 400
-
-
-@dataclass
-class Mirrored:
-    """What was sent, what was there, and what was left out and why."""
-
-    server: str
-    runs: int = 0
-    runs_changed: int = 0
-    runs_unchanged: int = 0
-    points: int = 0
-    artifacts: int = 0
-    artifact_bytes: int = 0
-    left_out: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything was sent."""
-        return bool(self.runs or self.runs_changed)
-
-    def leave_out(self, why: str, what: str) -> None:
-        """Remember what was not sent."""
-        self.left_out.setdefault(why, []).append(what)
 
 
 Told = Callable[[str], None]
 #: Files of a run: name to digest and size.
 _Files = dict[str, tuple[str, int]]
+#: Data sets of a run, as MLflow has them.
+_Used = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -81,10 +68,12 @@ class Mirror:
     def __init__(self, store: Store, uri: str, *, only: Sequence[str] = ()) -> None:
         """`only` names experiments; all when empty. Raises `BadInput` for what is no address of a server."""
         self._store = store
-        self._server = Server(uri)
+        self._server = HttpServer(uri)
         self._only = only
         #: By run, the digests of the files that this object sent.
         self._sent: dict[str, set[tuple[str, str]]] = {}
+        #: Runs that could not be sent whole: what they were, when that was, and why.
+        self._failed: dict[str, tuple[str, float, list[str]]] = {}
 
     def once(self, told: Told = lambda _: None) -> Mirrored:
         """Send what was not sent yet, or changed since; `told` hears of each run as it is looked at.
@@ -94,21 +83,29 @@ class Mirror:
         same call goes on then.
         """
         deliver_if_possible(self._store)
-        done = Mirrored(self._server.name)
+        done = Mirrored(server=self._server.name)
         chosen = [get_experiment(self._store, name) for name in self._only] or find_experiments(self._store)
         for experiment in chosen:
-            _Sending(self._store, self._server, done, self._sent).experiment(experiment, told)
+            _Sending(self._store, self._server, done, self._sent, self._failed).experiment(experiment, told)
         return done
 
 
 class _Sending:
     """One experiment on its way."""
 
-    def __init__(self, store: Store, server: Server, done: Mirrored, sent: dict[str, set[tuple[str, str]]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        server: HttpServer,
+        done: Mirrored,
+        sent: dict[str, set[tuple[str, str]]],
+        failed: dict[str, tuple[str, float, list[str]]],
+    ) -> None:
         self._store = store
         self._server = server
         self._done = done
         self._sent = sent
+        self._failed = failed
 
     def experiment(self, one: Experiment, told: Told) -> None:
         """Send every run, parents before their children."""
@@ -122,19 +119,41 @@ class _Sending:
             self._run(row, number, there)
 
     def _run(self, row: RunRow, experiment: str, there: dict[str, _There]) -> None:
-        files = self._files(row.id)
-        whole = mark(_said(row), sorted(files.items()))
+        files, used = self._files(row.id), self._datasets(row.id)
+        whole = mark(said_of_run(row), sorted(files.items()), used)
+        shown = f"{row.experiment}/{row.name}"
         known = there.get(row.id)
+        before, at, reasons = self._failed.get(row.id, ("", 0.0, []))
         if known and known.deleted:
             self._done.leave_out("runs that were deleted there", row.name)
         elif known and known.tags.get(SENT_WHOLE) == whole:
             self._done.runs_unchanged += 1
+        elif before == whole and monotonic() < at + AGAIN_AFTER_S:
+            self._done.unfinished[shown] = reasons
         else:
+            reasons = self._whole(row, files, used, experiment, there, whole)
+            if reasons:
+                self._done.unfinished[shown] = reasons
+                self._failed[row.id] = (whole, monotonic(), reasons)
+            else:
+                self._done.runs += known is None
+                self._done.runs_changed += known is not None
+
+    def _whole(
+        self, row: RunRow, files: _Files, used: _Used, experiment: str, there: dict[str, _There], whole: str
+    ) -> list[str]:
+        """Send a run, and mark it there when all of it was sent; otherwise why it was not."""
+        try:
+            known = there.get(row.id)
             run = there[row.id] = known or self._create(row, experiment, there)
-            self._send(row, files, run, new=known is None)
-            self._call("runs/set-tag", run_id=run.id, key=SENT_WHOLE, value=whole)
-            self._done.runs += known is None
-            self._done.runs_changed += known is not None
+            missing = self._send(row, files, used, run, new=known is None)
+            if not missing:
+                self._call("runs/set-tag", run_id=run.id, key=SENT_WHOLE, value=whole)
+        except ServerRefused as error:
+            if error.status in (401, 403):
+                raise
+            return [f"{error.what}: {' '.join(error.values)}"]
+        return [f"{name}: {why}" for name, why in missing.items()]
 
     def _rows(self, experiment: Experiment) -> list[RunRow]:
         found: list[RunRow] = []
@@ -157,28 +176,37 @@ class _Sending:
             found = connection.execute(asked.where(run_artifacts.c.run_id == run_id))
             return {name: (digest, size) for name, digest, size in found}
 
+    def _datasets(self, run_id: str) -> _Used:
+        d, used = datasets.c, run_datasets.c
+        asked = select(d.name, d.digest, d.source_type, d.source, d["schema"], d.profile, used.context, used.tags)
+        asked = asked.join_from(run_datasets, datasets, used.dataset_id == d.id).where(used.run_id == run_id)
+        with self._store.database.read() as connection:
+            rows = connection.execute(asked.order_by(d.name, d.digest, used.context)).mappings().all()
+        return [_used(dict(row)) for row in rows]
+
     def _experiment_there(self, name: str) -> str:
         try:
-            found = self._server.get(f"{API}/experiments/get-by-name", experiment_name=name)["experiment"]
+            said = self._server.get(f"{API}/experiments/get-by-name", experiment_name=name)
         except ServerRefused as error:
             if error.code != _GONE:
                 raise
-            return self._server.post(f"{API}/experiments/create", {"name": name})["experiment_id"]
-        if found.get("lifecycle_stage") == "deleted":
+            said = {"experiment": self._server.post(f"{API}/experiments/create", {"name": name})}
+        with understood(self._server.name, "the name of an experiment"):
+            found, number = said["experiment"], str(said["experiment"]["experiment_id"])
+            deleted = found.get("lifecycle_stage") == "deleted"
+        if deleted:
             raise BadInput(
-                f"experiment {name!r} was deleted at {self._server.name}", do="Restore it there, or name others."
+                f"experiment {name!r} was deleted at {self._server.name}", do="Restore it there, or choose others."
             )
-        return found["experiment_id"]
+        return number
 
     def _runs_there(self, experiment: str) -> Iterator[_There]:
         body: dict[str, Any] = {"experiment_ids": [experiment], "run_view_type": "ALL", "max_results": _RUNS}
         body["filter"] = f"tags.`{SENT}` LIKE '%'"
-        while True:
-            page = self._call("runs/search", **body)
-            yield from map(_there, page.get("runs", []))
-            if not page.get("next_page_token"):
-                return
-            body["page_token"] = page["next_page_token"]
+        for page in pages(self._server.name, lambda token: self._call("runs/search", **body, page_token=token or "")):
+            with understood(self._server.name, "runs/search"):
+                found = [_there(one) for one in page.get("runs", [])]
+            yield from (run for run in found if SENT in run.tags)
 
     def _create(self, row: RunRow, experiment: str, there: dict[str, _There]) -> _There:
         tags = {SENT: row.id}
@@ -188,13 +216,17 @@ class _Sending:
             tags[_PARENT] = there[row.parent_id].id
         times = {"start_time": microseconds(row.started_at) // 1000}
         body = {"experiment_id": experiment, "run_name": row.name, "user_id": row.user or "", "tags": _listed(tags)}
-        return _there(self._server.post(f"{API}/runs/create", body | times)["run"])
+        said = self._server.post(f"{API}/runs/create", body | times)
+        with understood(self._server.name, "runs/create"):
+            return _there(said["run"])
 
-    def _send(self, row: RunRow, files: _Files, there: _There, *, new: bool) -> None:
+    def _send(self, row: RunRow, files: _Files, used: _Used, there: _There, *, new: bool) -> dict[str, str]:
+        """Send all of a run: of files that could not be sent, the reasons."""
         self._send_params(row, there)
         for name in row.metrics:
             self._send_points(row, name, there, new=new)
-        self._send_files(row, files, there)
+        self._send_datasets(row, used, there)
+        missing = self._send_files(row, files, there)
         tags = {name: value for name, value in row.tags.items() if name not in _OURS and name != _PARENT}
         changed = {name: value for name, value in tags.items() if there.tags.get(name) != value}
         for some in batches(_listed(changed), _TAGS):
@@ -203,6 +235,7 @@ class _Sending:
         if row.ended_at:
             body["end_time"] = microseconds(row.ended_at) // 1000
         self._call("runs/update", **body)
+        return missing
 
     def _send_params(self, row: RunRow, there: _There) -> None:
         texts = {name: str(value) for name, value in row.params.items()}
@@ -223,15 +256,24 @@ class _Sending:
         for some in batches(listed, _METRICS):
             self._done.points += self._log(there, "metrics", some)
 
+    def _send_datasets(self, row: RunRow, used: _Used, there: _There) -> None:
+        for one in used:  # what is there already stays as it is
+            try:
+                self._call("runs/log-inputs", run_id=there.id, datasets=[one])
+            except ServerRefused as error:
+                if error.status != _REFUSED:
+                    raise
+                name = f"{row.name}: {one['dataset']['name'][:80]}: {' '.join(error.values)}"
+                self._done.leave_out("data sets that MLflow refuses", name)
+
     def _points_there(self, run_id: str, name: str) -> Iterator[Point]:
-        token: str | None = None
-        while True:
-            asked = {"run_id": run_id, "metric_key": name, "max_results": _POINTS, "page_token": token}
-            page = self._server.get(f"{API}/metrics/get-history", **asked)
-            yield from (point(name, p["value"], p.get("step"), p["timestamp"]) for p in page.get("metrics", []))
-            token = page.get("next_page_token") or None
-            if token is None:
-                return
+        asked = {"run_id": run_id, "metric_key": name, "max_results": _POINTS}
+        path = f"{API}/metrics/get-history"
+        for page in pages(self._server.name, lambda token: self._server.get(path, **asked, page_token=token)):
+            with understood(self._server.name, "metrics/get-history"):
+                rows = page.get("metrics", [])
+                found = [point(name, p["value"], p.get("step"), p["timestamp"]) for p in rows]
+            yield from found
 
     def _log(self, there: _There, what: str, rows: Sequence[dict[str, Any]]) -> int:
         """Log rows and give their number; of those that the server refuses, the others are logged."""
@@ -247,33 +289,71 @@ class _Sending:
             return self._log(there, what, rows[:middle]) + self._log(there, what, rows[middle:])
         return len(rows)
 
-    def _send_files(self, row: RunRow, files: _Files, there: _There) -> None:
+    def _send_files(self, row: RunRow, files: _Files, there: _There) -> dict[str, str]:
         root = urlsplit(there.artifact_uri)
         if files and root.scheme != PROXIED:
             why = (
                 f"files: the server keeps them at {root.scheme or 'a path'}, and hands none through (--serve-artifacts)"
             )
             self._done.leave_out(why, row.name)
-            return
+            return {}
         sent = self._sent.setdefault(row.id, set())
+        missing: dict[str, str] = {}
         for name, (digest, size) in files.items():
             if (name, digest) in sent:
                 continue
-            place = f"/api/2.0/mlflow-artifacts/artifacts{unquote(root.path)}/{name}"
-            self._server.upload(place, self._store.artifacts.read(digest), size)
+            why = self._upload(f"/api/2.0/mlflow-artifacts/artifacts{unquote(root.path)}/{name}", digest, size)
+            if why:
+                missing[name] = why
+                continue
             sent.add((name, digest))
             self._done.artifacts += 1
             self._done.artifact_bytes += size
+        return missing
+
+    def _upload(self, place: str, digest: str, size: int) -> str:
+        """Put a file there, in a few tries; why not, when the server is there and this file can't be sent."""
+        for tried in range(1, TRIES + 1):
+            try:
+                self._server.upload(place, held_back(self._store.artifacts.read(digest)), size)
+            except (ServerRefused, BadInput) as error:
+                return f"the server does not take it: {' '.join(error.values) or error.what}"
+            except Corrupt as error:
+                return error.what
+            except Unavailable as error:
+                if tried == TRIES:
+                    self._server.post(f"{API}/experiments/search", {"max_results": 1}, again=True)
+                    return f"the server broke off {TRIES} times: {' '.join(error.values)}"
+            else:
+                return ""
+        raise AssertionError
 
     def _call(self, path: str, **body: Any) -> dict[str, Any]:
         return self._server.post(f"{API}/{path}", body, again=True)
 
 
-def _said(row: RunRow) -> object:
+def held_back(content: Iterator[bytes]) -> Iterator[bytes]:
+    """Pieces, the last of which comes only when all of them were checked: damaged content never arrives whole."""
+    before = b""
+    for piece in content:
+        if before:
+            yield before
+        before = piece
+    yield before
+
+
+def said_of_run(row: RunRow) -> object:
     """What of a run can change, without what imports and mirrors noted."""
     tags = {name: value for name, value in row.tags.items() if name not in _OURS}
     points = [(one.name, repr(one.value), one.step, one.at_us) for one in row.points]
     return [row.name, row.status, str(row.ended_at), row.params, tags, points]
+
+
+def _used(row: Mapping[Any, Any]) -> dict[str, Any]:
+    names = ("name", "digest", "source_type", "source", "schema", "profile")
+    tags = {**(row["tags"] or {})} | ({CONTEXT: row["context"]} if row["context"] else {})
+    dataset = {name: row[name] for name in names if row[name] is not None}
+    return {"dataset": dataset | {"digest": row["digest"][:_DIGEST]}, "tags": _listed(tags)}
 
 
 def _there(found: dict[str, Any]) -> _There:

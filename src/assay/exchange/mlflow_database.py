@@ -23,8 +23,8 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from assay.errors import BadInput, NotFound, Unavailable
 from assay.exchange import mlflow_values as values
+from assay.exchange.artifact_folders import list_folder, local_folder
 from assay.exchange.mlflow_values import Row
-from assay.exchange.places import list_folder, local_folder
 from assay.exchange.records import (
     SourceDataset,
     SourceExperiment,
@@ -64,7 +64,7 @@ class MlflowDatabase:
         Raises `BadInput` for a URL or schema that is not known, `NotFound` for an SQLite file that is absent,
         `Unavailable` when the database does not answer.
         """
-        self._engine, self._name = _engine(url)
+        self._engine, self._name = open_engine(url)
         self._proxied = proxied
         try:
             with self._engine.connect() as connection:
@@ -73,7 +73,7 @@ class MlflowDatabase:
                 tables.reflect(connection, resolve_fks=False)
         except DatabaseError as error:
             raise Unavailable(
-                f"the database {self._name} does not answer", _first_line(error), do="Start it, or mend the address."
+                f"the database {self._name} does not answer", _first_line(error), do="Start it, or correct the URL."
             ) from None
         self._tables = tables.tables
 
@@ -171,6 +171,10 @@ class MlflowDatabase:
                 versions=[_version(one, version_tags[name]) for one in versions[name]],
             )
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
     def left_out(self) -> dict[str, int]:
         """What has no place here, and what stands in other workspaces."""
         found = {what: self._count(table) for what, table in _NO_PLACE.items()}
@@ -262,7 +266,8 @@ def _version(row: Row, tags: list[Row]) -> SourceVersion:
     return values.version(row, values.pairs(tag for tag in tags if tag["version"] == row["version"]))
 
 
-def _engine(url: str) -> tuple[Engine, str]:
+def open_engine(url: str) -> tuple[Engine, str]:
+    """An engine that reads a database, and its URL without a password. Raises `BadInput` or `NotFound`."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() in ("postgres", "postgresql"):
@@ -290,12 +295,12 @@ def _read_only(url: URL) -> URL:
 
 def _check(connection: Connection, name: str) -> None:
     if not {"alembic_version", "experiments", "runs", "metrics"} <= set(inspect(connection).get_table_names()):
-        raise BadInput(f"{name} is not a database of MLflow", "it has no experiments and runs", do="Name another.")
+        raise BadInput(f"{name} is not a database of MLflow", "it has no experiments and runs", do="Choose another.")
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
     if not found or not KNOWN.issuperset(found):
         raise BadInput(
-            f"{name} has a schema that is not known: {', '.join(found) or 'none'}",
-            "known are those of MLflow 1.27 to 3.17",
+            f"{name} has an unknown schema: {', '.join(found) or 'none'}",
+            "Assay knows those of MLflow 1.27 to 3.17",
             do="Start an MLflow server on it and import from that: assay import mlflow http://HOST:PORT",
         )
 

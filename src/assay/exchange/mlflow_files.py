@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from assay.errors import BadInput, NotFound
 from assay.exchange import mlflow_values as values
-from assay.exchange.places import list_folder, local_folder
+from assay.exchange.artifact_folders import list_folder, local_folder
 from assay.exchange.records import (
     OutOfReach,
     SourceDataset,
@@ -45,7 +45,7 @@ class MlflowFiles:
         self._unread: dict[str, int] = {}
         if not any(self._experiment_folders()) and not (self._folder / _REGISTRY).is_dir():
             raise BadInput(
-                f"{folder} is no file store of MLflow", "it has no */meta.yaml", do="Name the folder mlruns."
+                f"{folder} is not a file store of MLflow", "it has no */meta.yaml", do="Name the folder mlruns."
             )
 
     @property
@@ -160,6 +160,9 @@ class MlflowFiles:
                 versions=list(_versions(folder)),
             )
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def left_out(self) -> dict[str, int]:
         """Traces, which have no place here, and what could not be read."""
         traces = sum(1 for _ in self._folder.glob("*/traces/*/trace_info.yaml"))
@@ -207,10 +210,11 @@ def _yaml(path: Path) -> dict[str, Any]:
         import yaml
     except ModuleNotFoundError:
         raise BadInput(
-            "PyYAML, which reads the file store of MLflow, is not installed", do='Run: pip install "assay[exchange]"'
+            "PyYAML, which is needed for the file store of MLflow, is not installed",
+            do='Run: pip install "assay[exchange]"',
         ) from None
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{path} can't be read", str(error).splitlines()[0], do="Mend or remove it.") from None
+        raise BadInput(f"{path} can't be read", str(error).splitlines()[0], do="Repair or remove it.") from None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -39,7 +39,19 @@ def number(value: Any) -> float:
 
 def point(name: str, value: Any, step: Any, at_ms: Any) -> Point:
     """One point; MLflow's times are milliseconds."""
-    return Point(name, number(value), int(step or 0), int(at_ms or 0) * 1000)
+    return Point(name, number(value), int(step or 0), _us(at_ms))
+
+
+def _us(ms: Any) -> int:
+    """Microseconds of MLflow's milliseconds."""
+    return 0 if ms is None or ms == "" else int(ms) * 1000
+
+
+def _text(value: Any) -> str | None:
+    """A text, None when it is empty or not there. Raises `TypeError` for a list or an object."""
+    if isinstance(value, list | dict):
+        raise TypeError(f"{str(value)[:100]} is no text")  # pyright: ignore[reportUnknownArgumentType]
+    return None if value is None or value == "" else str(value)
 
 
 def pairs(rows: Iterable[Row]) -> dict[str, str]:
@@ -49,12 +61,12 @@ def pairs(rows: Iterable[Row]) -> dict[str, str]:
 
 def experiment(row: Row, tags: dict[str, str]) -> SourceExperiment:
     """An experiment of a mapping with MLflow's names."""
-    created = int(row.get("creation_time") or 0)
+    created = row.get("creation_time")
     return SourceExperiment(
         key=str(row["experiment_id"]),
         name=str(row["name"]),
-        created_ms=created,
-        updated_ms=int(row.get("last_update_time") or created),
+        created_us=_us(created),
+        updated_us=_us(row.get("last_update_time") or created),
         deleted=row.get("lifecycle_stage") == "deleted",
         tags=tags,
     )
@@ -76,11 +88,11 @@ def run(
         id=str(row.get("run_id") or row["run_uuid"]),
         name=str(row.get("run_name") or row.get("name") or tags.get("mlflow.runName") or ""),
         status=STATUS.get(status, "running") if isinstance(status, int) else str(status or "running").lower(),
-        user=row.get("user_id") or tags.get("mlflow.user"),
-        started_ms=int(row.get("start_time") or 0),
-        ended_ms=int(row["end_time"]) if row.get("end_time") else None,
+        user=_text(row.get("user_id")) or tags.get("mlflow.user"),
+        started_us=_us(row.get("start_time")),
+        ended_us=_us(row["end_time"]) if row.get("end_time") else None,
         deleted=row.get("lifecycle_stage") == "deleted",
-        deleted_ms=int(row["deleted_time"]) if row.get("deleted_time") else None,
+        deleted_us=_us(row["deleted_time"]) if row.get("deleted_time") else None,
         artifact_uri=str(row.get("artifact_uri") or ""),
         params=params,
         tags=tags,
@@ -100,8 +112,8 @@ def dataset(row: Row, tags: dict[str, str]) -> SourceDataset:
         digest=str(row["digest"]),
         source_type=str(row.get("source_type") or row.get("dataset_source_type") or ""),
         source=str(row.get("source") or row.get("dataset_source") or ""),
-        schema=row.get("schema") or row.get("dataset_schema"),
-        profile=row.get("profile") or row.get("dataset_profile"),
+        schema=_text(row.get("schema")) or _text(row.get("dataset_schema")),
+        profile=_text(row.get("profile")) or _text(row.get("dataset_profile")),
         context=tags.get(CONTEXT, ""),
         tags=tags,
     )
@@ -116,8 +128,8 @@ def model(row: Row, *, params: dict[str, str], tags: dict[str, str], metrics: It
         model_type=str(row.get("model_type") or ""),
         run_id=str(row.get("source_run_id") or ""),
         status=status if isinstance(status, int) else MODEL_STATUS.get(str(status), 0),
-        created_ms=int(row.get("creation_timestamp_ms") or row.get("creation_timestamp") or 0),
-        updated_ms=int(row.get("last_updated_timestamp_ms") or row.get("last_updated_timestamp") or 0),
+        created_us=_us(row.get("creation_timestamp_ms") or row.get("creation_timestamp")),
+        updated_us=_us(row.get("last_updated_timestamp_ms") or row.get("last_updated_timestamp")),
         deleted=row.get("lifecycle_stage") == "deleted",
         artifact_uri=str(row.get("artifact_uri") or row.get("artifact_location") or ""),
         params=params,
@@ -127,22 +139,26 @@ def model(row: Row, *, params: dict[str, str], tags: dict[str, str], metrics: It
 
 
 def _model_metric(row: Row) -> tuple[str, float, int, int, str, str | None, str | None]:
-    at, step = int(row.get("timestamp") or 0), int(row.get("step") or 0)
+    at, step = _us(row.get("timestamp")), int(row.get("step") or 0)
     value = float("nan") if row["value"] is None else number(row["value"])
-    run_id, name, digest = str(row.get("run_id") or ""), row.get("dataset_name"), row.get("dataset_digest")
-    return (str(row["key"]), value, step, at, run_id, name or None, digest or None)
+    run_id, name, digest = (
+        str(row.get("run_id") or ""),
+        _text(row.get("dataset_name")),
+        _text(row.get("dataset_digest")),
+    )
+    return (str(row["key"]), value, step, at, run_id, name, digest)
 
 
 def registered(
     row: Row, *, tags: dict[str, str], aliases: Mapping[str, Any], versions: Iterable[SourceVersion]
 ) -> SourceRegistered:
     """A registered model of a mapping with MLflow's names."""
-    created = int(row.get("creation_timestamp") or row.get("creation_time") or 0)
+    created = row.get("creation_timestamp") or row.get("creation_time")
     return SourceRegistered(
         name=str(row["name"]),
-        description=row.get("description") or None,
-        created_ms=created,
-        updated_ms=int(row.get("last_updated_timestamp") or row.get("last_updated_time") or created),
+        description=_text(row.get("description")),
+        created_us=_us(created),
+        updated_us=_us(row.get("last_updated_timestamp") or row.get("last_updated_time") or created),
         tags=tags,
         aliases={name: int(version) for name, version in sorted(aliases.items())},
         versions=tuple(sorted(versions, key=lambda one: one.version)),
@@ -151,19 +167,19 @@ def registered(
 
 def version(row: Row, tags: dict[str, str]) -> SourceVersion:
     """A version of a registered model, of a mapping with MLflow's names."""
-    created = int(row.get("creation_timestamp") or row.get("creation_time") or 0)
+    created = row.get("creation_timestamp") or row.get("creation_time")
     source = str(row.get("source") or "")
     return SourceVersion(
         version=int(row["version"]),
-        run_id=row.get("run_id") or None,
+        run_id=_text(row.get("run_id")),
         source=source,
-        logged_model_id=row.get("model_id") or _logged_model(source),
-        run_link=row.get("run_link") or None,
-        user=row.get("user_id") or None,
-        description=row.get("description") or None,
+        logged_model_id=_text(row.get("model_id")) or _logged_model(source),
+        run_link=_text(row.get("run_link")),
+        user=_text(row.get("user_id")),
+        description=_text(row.get("description")),
         stage=str(row.get("current_stage") or "None"),
-        created_ms=created,
-        updated_ms=int(row.get("last_updated_timestamp") or row.get("last_updated_time") or created),
+        created_us=_us(created),
+        updated_us=_us(row.get("last_updated_timestamp") or row.get("last_updated_time") or created),
         tags=tags,
     )
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -22,14 +22,15 @@ Texts = dict[str, str]
 
 @dataclass(frozen=True)
 class SourceExperiment:
-    """An experiment of another tracker; times are milliseconds since 1970."""
+    """An experiment of another tracker; times are microseconds since 1970."""
 
     key: str
     name: str
-    created_ms: int
-    updated_ms: int
+    created_us: int
+    updated_us: int
     deleted: bool = False
     tags: Texts = field(default_factory=dict[str, str])
+    deleted_us: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,13 @@ class SourceRun:
     name: str
     status: str
     user: str | None
-    started_ms: int
-    ended_ms: int | None
+    started_us: int
+    ended_us: int | None
     deleted: bool
-    deleted_ms: int | None
+    deleted_us: int | None
     artifact_uri: str
-    params: Texts
+    #: Texts, or what JSON holds where the source knows types.
+    params: dict[str, Any]
     tags: Texts
     #: Names of its metrics.
     metrics: tuple[str, ...]
@@ -79,24 +81,30 @@ class SourceRun:
     parent: str | None = None
     code_version: str | None = None
     command: str | None = None
+    #: Other columns of the table of runs, of a source that has them, and the files that they name by digest.
+    columns: dict[str, Any] = field(default_factory=dict[str, Any])
+    contents: tuple["SourceFile", ...] = ()
+    #: Why it can't be had, when nothing else is known of it.
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class SourceModel:
-    """A logged model; `metrics` are (name, value, step, milliseconds, run, dataset name, dataset digest)."""
+    """A logged model; `metrics` are (name, value, step, microseconds, run, dataset name, dataset digest)."""
 
     id: str
     name: str
     model_type: str
     run_id: str
     status: int
-    created_ms: int
-    updated_ms: int
+    created_us: int
+    updated_us: int
     deleted: bool
     artifact_uri: str
     params: Texts
     tags: Texts
     metrics: tuple[tuple[str, float, int, int, str, str | None, str | None], ...]
+    deleted_us: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,9 +119,12 @@ class SourceVersion:
     user: str | None
     description: str | None
     stage: str
-    created_ms: int
-    updated_ms: int
+    created_us: int
+    updated_us: int
     tags: Texts
+    #: Other columns of the table of versions, of a source that has them, and the files that they name by digest.
+    columns: dict[str, Any] = field(default_factory=dict[str, Any])
+    contents: tuple["SourceFile", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,8 +133,8 @@ class SourceRegistered:
 
     name: str
     description: str | None
-    created_ms: int
-    updated_ms: int
+    created_us: int
+    updated_us: int
     tags: Texts
     aliases: dict[str, int]
     versions: tuple[SourceVersion, ...]
@@ -139,13 +150,15 @@ class SourceFile:
     mark: str
     #: A path of this machine, or what the source needs to hand it out.
     where: str
+    #: Why it can't be had, where that is known before it is fetched.
+    problem: str = ""
 
 
 class OutOfReach(Exception):
-    """The files of a run or a model can't be had; the message says why."""
+    """A file, or a part of a run, can't be had; the message says why."""
 
 
-class Source(Protocol):
+class Tracker(Protocol):
     """Another tracker."""
 
     @property
@@ -183,6 +196,10 @@ class Source(Protocol):
 
     def left_out(self) -> dict[str, int]:
         """What it holds and Assay does not, by name, as far as it can be counted."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was needed to read it; it can be read again."""
         ...
 
 

@@ -3,17 +3,17 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from assay.errors import BadInput
+from assay.errors import BadInput, NotFound
 from assay.exchange.mlflow_database import MlflowDatabase
 from assay.exchange.mlflow_files import open_folder
 from assay.exchange.mlflow_server import MlflowServer
-from assay.exchange.records import Source
+from assay.exchange.records import Tracker
 from assay.exchange.wandb_runs import WandbFolder
 
 _DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mssql")
 
 
-def open_mlflow(uri: str, *, artifacts: Path | None = None) -> Source:
+def open_mlflow(uri: str, *, artifacts: Path | None = None) -> Tracker:
     """A server (http://...), a database (sqlite:///..., postgresql://...) or a folder of MLflow.
 
     `artifacts` is the folder in which a server keeps the files that it hands out itself (its `--artifacts-destination`),
@@ -27,11 +27,33 @@ def open_mlflow(uri: str, *, artifacts: Path | None = None) -> Source:
     if scheme in ("", "file") or len(scheme) == 1:
         return open_folder(uri, artifacts)
     raise BadInput(
-        f"{uri!r} is no address of MLflow that can be read",
+        f"{uri!r} is not an address of MLflow",
         do="Give http://HOST:PORT, sqlite:///FILE, postgresql://USER@HOST/DATABASE or a folder.",
     )
 
 
-def open_wandb(folder: Path) -> Source:
+def open_wandb(folder: Path) -> Tracker:
     """A folder with runs of Weights & Biases. Raises `NotFound` when there is none in it."""
     return WandbFolder(folder)
+
+
+def open_neptune(folder: Path, *, files: Path | None = None) -> Tracker:
+    """What Neptune's exporter left: a folder with `data` and `files` in it, or the data, and `files` beside it or named.
+
+    Raises `NotFound` when there is no run in it.
+    """
+    from assay.exchange.neptune_runs import NeptuneExport
+
+    if files is not None and not files.is_dir():
+        raise NotFound(f"there is no folder {files}", do="Name the --files-path of the export.")
+    return NeptuneExport(folder, files)
+
+
+def open_assay(place: str, *, artifacts: str | None = None) -> Tracker:
+    """Another store of Assay: its home, or the URL of its database with the place of its artifacts.
+
+    Raises `NotFound` when there is none, `BadInput` for another schema or a URL that can't be read.
+    """
+    from assay.exchange.assay_store import AssayStore
+
+    return AssayStore(place, artifacts)

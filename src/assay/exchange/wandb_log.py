@@ -26,7 +26,7 @@ def records(path: Path) -> Iterator[bytes]:
     """
     with path.open("rb") as file:
         if file.read(_FILE_HEADER)[:4] != _MAGIC:
-            raise ValueError("it does not begin as a log of Weights & Biases does")
+            raise ValueError("it is not a log of Weights & Biases")
         parts: list[bytes] = []
         place = _FILE_HEADER
         while True:

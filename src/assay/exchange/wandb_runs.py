@@ -3,12 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from assay.errors import BadInput, NotFound
-from assay.exchange.places import list_folder
+from assay.exchange.artifact_folders import list_folder
 from assay.exchange.records import (
     SourceExperiment,
     SourceFile,
@@ -18,6 +18,8 @@ from assay.exchange.records import (
     mark,
 )
 from assay.exchange.wandb_log import Message, inner, integer, message, real, records, text, texts
+from assay.exchange.wandb_names import AT, STEP, is_theirs
+from assay.exchange.wandb_ours import Ours, as_it_was, ours_of
 from assay.track.points import Point
 from assay.track.runs import NOTE
 
@@ -46,7 +48,12 @@ class _Told:
     @property
     def project(self) -> str:
         """Its project."""
-        return text(self.run, 3) or _DEFAULT_PROJECT
+        return self.ours.experiment if self.ours else text(self.run, 3) or _DEFAULT_PROJECT
+
+    @property
+    def ours(self) -> Ours | None:
+        """What a mirror of Assay wrote of the run."""
+        return ours_of(self.config)
 
     @property
     def started_s(self) -> float:
@@ -82,14 +89,15 @@ class WandbFolder:
     def experiments(self) -> Iterator[SourceExperiment]:
         """One a project."""
         for project in sorted({told.project for told in self._runs.values()}):
-            began = [int(told.started_s * 1000) for told in self._runs.values() if told.project == project]
+            began = [_us(told.started_s) for told in self._runs.values() if told.project == project]
             yield SourceExperiment(project, project, min(began), min(began))
 
     def runs(self, experiment: SourceExperiment) -> Iterator[SourceRun]:
         """The runs of a project, the oldest first."""
         of = [(run_id, told) for run_id, told in self._runs.items() if told.project == experiment.key]
         for run_id, told in sorted(of, key=lambda one: one[1].started_s):
-            yield _run(run_id, told)
+            run = _run(run_id, told)
+            yield as_it_was(run, told.ours, told.config) if told.ours else run
 
     def points(self, run: SourceRun) -> Iterator[Sequence[Point]]:
         """Every number that was logged, and those that only the summary has."""
@@ -103,7 +111,7 @@ class WandbFolder:
                     yield some
                     some = []
         yield some
-        at_us = int((told.ended_s or told.last_s or told.started_s) * 1e6)
+        at_us = _us(told.ended_s or told.last_s or told.started_s)
         alone = {name: value for name, value in _numbers(told.summary).items() if name not in told.metrics}
         yield [Point(name, value, max(told.steps, 0), at_us) for name, value in alone.items()]
 
@@ -112,7 +120,9 @@ class WandbFolder:
         found = {
             file.name: file for log in self._runs[of.id].logs for file in list_folder(log.parent / "files", links=True)
         }
-        return [found[name] for name in sorted(found)]
+        ours = self._runs[of.id].ours
+        before = ours.files if ours else {}
+        return [replace(found[name], name=before.get(name, name)) for name in sorted(found)]
 
     def fetch(self, file: SourceFile, folder: Path) -> Path:
         """Where the file is."""
@@ -128,6 +138,9 @@ class WandbFolder:
         """None in a folder."""
         return ()
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def left_out(self) -> dict[str, int]:
         """What was logged and is no number."""
         return dict(sum((told.left_out for told in self._runs.values()), Counter[str]()))
@@ -139,7 +152,7 @@ def _read(folder: Path) -> dict[str, _Told]:
     for path in sorted(logs):
         run_id = path.stem.removeprefix("run-")
         _hear(found.setdefault(run_id, _Told()), path)
-    return found
+    return {told.ours.run_id if told.ours else run_id: told for run_id, told in found.items()}
 
 
 def _messages(path: Path) -> Iterator[Message]:
@@ -147,7 +160,7 @@ def _messages(path: Path) -> Iterator[Message]:
         for record in records(path):
             yield message(record)
     except (ValueError, OSError) as error:
-        raise BadInput(f"{path} can't be read", str(error), do="Mend or remove it.") from None
+        raise BadInput(f"{path} can't be read", str(error), do="Repair or remove it.") from None
 
 
 def _hear(told: _Told, path: Path) -> None:
@@ -180,18 +193,33 @@ def _hear_history(told: _Told, history: Message) -> None:
     told.steps = max(told.steps, _step(history, values))
     told.last_s = max(told.last_s, float(values.get("_timestamp") or 0))
     told.left_out["logged values that are no numbers (texts, pictures, tables)"] += sum(
-        name not in numbers and not name.startswith("_") for name in _flat(values)
+        name not in numbers and not is_theirs(name) for name in _flat(values)
     )
 
 
 def _points(history: Message) -> list[Point]:
     values = _values(history)
-    step, at_us = _step(history, values), int(float(values.get("_timestamp") or 0) * 1e6)
+    step, at_us = _step(history, values), _at_us(values)
     return [Point(name, value, step, at_us) for name, value in _numbers(values).items()]
+
+
+def _at_us(values: dict[str, Any]) -> int:
+    return int(values[AT]) if AT in values else _us(float(values.get("_timestamp") or 0))
+
+
+def _us(seconds: float) -> int:
+    """Microseconds of seconds: one rounding for points and runs, so that no run ends before its last point.
+
+    >>> _us(1700000000.123456)
+    1700000000123456
+    """
+    return round(seconds * 1e6)
 
 
 def _step(history: Message, values: dict[str, Any]) -> int:
     steps = inner(history, 2)
+    if STEP in values:
+        return int(values[STEP])
     return int(values["_step"]) if "_step" in values else integer(steps[0], 1) if steps else 0
 
 
@@ -245,7 +273,8 @@ def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
     flat = _flat(values)
-    found = {name: _number(value) for name, value in flat.items() if not name.startswith("_")}
+    found = {name: _number(value) for name, value in flat.items() if not is_theirs(name.partition(".")[0])}
+    found = {name: value for name, value in found.items() if not is_theirs(name)}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -265,10 +294,10 @@ def _run(run_id: str, told: _Told) -> SourceRun:
         name=text(told.run, 8) or run_id,
         status=status,
         user=text(told.environment, 13) or None,
-        started_ms=int(told.started_s * 1000),
-        ended_ms=None if told.ended_s is None else int(told.ended_s * 1000),
+        started_us=_us(told.started_s),
+        ended_us=None if told.ended_s is None else _us(told.ended_s),
         deleted=False,
-        deleted_ms=None,
+        deleted_us=None,
         artifact_uri="",
         params={name: _text(value) for name, value in _flat(told.config).items() if not name.startswith("_")},
         tags=_tags(told),

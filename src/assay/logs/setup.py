@@ -17,11 +17,15 @@ from typing import Any
 import msgspec
 
 from assay import context
-from assay.errors import AssayError, BadInput
+from assay.errors import AssayError, BadInput, printable
+from assay.settings import setting
 from assay.store import Home
+from assay.store.durable import make_folder, open_writable
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: Characters of a message that a person is shown; the file has all.
+LONGEST_SHOWN = 2_000
 _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 
 
@@ -29,22 +33,25 @@ def setup(home: Home, service: str, *, level: str = "INFO", terminal: str = "WAR
     """Configure logging for this process; returns its file, `.assay/logs/<service>-<start>-<pid>.jsonl`.
 
     `ASSAY_LOG_LEVEL` takes precedence over `level`, which is for the file; `terminal` is the level for stderr.
-    Calling it again replaces what it set up before. Raises `BadInput` for an unknown level.
+    A home that can't be written gets no file. Calling it again replaces what it set up before. Raises `BadInput` for an unknown level.
     """
-    level, terminal = os.environ.get("ASSAY_LOG_LEVEL", level).upper(), terminal.upper()
+    level, terminal = (setting("ASSAY_LOG_LEVEL") or level).upper(), terminal.upper()
     for given in (level, terminal):
         if given not in logging.getLevelNamesMapping():
             raise BadInput(f"{given!r} is not a log level", do="Use DEBUG, INFO, WARNING or ERROR.")
     path = _path(home.logs, service)
     root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, (JsonLines, Terminal))]:
+    for handler in [handler for handler in root.handlers if isinstance(handler, (JsonLines, TerminalHandler))]:
         root.removeHandler(handler)
         handler.close()
-    lines, shown = JsonLines(path, service), Terminal(terminal)
-    lines.setLevel(level)
-    for handler in (lines, shown):
+    handlers: list[logging.Handler] = [TerminalHandler(terminal)]
+    handlers[0].setLevel(terminal)
+    if not home.is_read_only:
+        handlers.append(JsonLines(path, service))
+        handlers[1].setLevel(level)
+    for handler in handlers:
         root.addHandler(handler)
-    root.setLevel(min(lines.level, shown.level))
+    root.setLevel(min(handler.level for handler in handlers))
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_thread
@@ -97,8 +104,8 @@ class JsonLines(logging.Handler):
 
     def _write(self, line: bytes) -> None:
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            make_folder(self.path.parent)
+            self._file = open_writable(self.path, os.O_WRONLY | os.O_APPEND)
         written = os.write(self._file, line)
         if written != len(line):  # the disk took only a part: take it off again, so that the next line is whole
             self.dropped += 1
@@ -151,7 +158,7 @@ def _text(value: object) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-class Terminal(logging.StreamHandler[Any]):
+class TerminalHandler(logging.StreamHandler[Any]):
     """Shows records to a person, on stderr."""
 
     def __init__(self, level: str) -> None:
@@ -163,7 +170,7 @@ class Terminal(logging.StreamHandler[Any]):
         at = datetime.fromtimestamp(record.created).astimezone()
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         colour = _COLOURS.get(record.levelname) if self.stream.isatty() else None
-        text = f"{at:%H:%M:%S} {level}{_message(record)}"
+        text = f"{at:%H:%M:%S} {level}{printable(_message(record)[:LONGEST_SHOWN])}"
         return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
 

@@ -47,7 +47,7 @@ def collect(model: "Model") -> dict[str, bytes]:
     root = source.parents[own.count(".") + (source.name == "__init__.py")]
     # Of an installed project its own package travels, not all that is installed beside it.
     project = root / own.split(".")[0] if _INSTALLED.intersection(root.parts) else root
-    files = {_in_project(file, project) for file in map(_file, list(sys.modules.values())) if file.endswith(".py")}
+    files = {_in_project(file, project) for file in map(_file, sys.modules.copy().values()) if file.endswith(".py")}
     found = {source, *(path for path in files if path and path.is_file())}
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(found)}
 
@@ -79,6 +79,35 @@ def load(files: Mapping[str, bytes], folder: Path, module: str) -> ModuleType:
 
     Raises `BadInput` when the code does not run, `Corrupt` when a file would leave the folder.
     """
+    unpack(files, folder)
+    with imported(files, folder, module) as found:
+        return found
+
+
+def modules_of(files: Iterable[str]) -> frozenset[str]:
+    """The names of the modules that lie in files, named relative to their project.
+
+    >>> sorted(modules_of(["taxi.py", "shared/__init__.py", "shared/scale.py"]))
+    ['shared', 'shared.scale', 'taxi']
+    """
+    return frozenset(name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files)
+
+
+@contextmanager
+def imported(files: Mapping[str, bytes], folder: Path, module: str) -> Generator[ModuleType]:
+    """As `load` of unpacked files; within the block the other modules of `files` can be imported too, by libraries too."""
+    with _importing, _alone(files, folder):
+        try:
+            found = importlib.import_module(module)
+        except Exception as error:
+            raise BadInput(
+                f"the code of the model does not run: {type(error).__name__}: {error}", do=f"Check {folder}."
+            ) from error
+        yield found
+
+
+def unpack(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files into a folder. Raises `Corrupt` when one would leave it, `Unavailable` when it can't be written."""
     for name in files:
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
             raise Corrupt(f"the bundle names a file outside of itself: {name}", do="Do not use it.")
@@ -86,13 +115,6 @@ def load(files: Mapping[str, bytes], folder: Path, module: str) -> ModuleType:
         path = folder / name
         if not path.is_file() or path.read_bytes() != content:  # someone may have written into the folder
             write_whole(path, content)
-    with _importing, _alone(files, folder):
-        try:
-            return importlib.import_module(module)
-        except Exception as error:
-            raise BadInput(
-                f"the code of the model does not run: {type(error).__name__}: {error}", do=f"Look at {folder}."
-            ) from error
 
 
 @contextmanager
@@ -102,7 +124,7 @@ def hidden(files: Iterable[str]) -> Generator[None]:
     tops = {name.split("/")[0].removesuffix(".py") for name in names}
     with _importing:
         path = sys.path[:]
-        away = {name: module for name, module in list(sys.modules.items()) if name.split(".")[0] in tops}
+        away = {name: module for name, module in sys.modules.copy().items() if name.split(".")[0] in tops}
         for name in away:
             del sys.modules[name]
         sys.path[:] = [
@@ -123,7 +145,7 @@ def _alone(files: Mapping[str, bytes], folder: Path) -> Generator[None]:
     names = {name.split("/")[0].removesuffix(".py") for name in files}
 
     def taken() -> dict[str, ModuleType]:
-        return {name: module for name, module in list(sys.modules.items()) if name.split(".")[0] in names}
+        return {name: module for name, module in sys.modules.copy().items() if name.split(".")[0] in names}
 
     before = taken()
     for name in before:

@@ -1,10 +1,14 @@
 """Fitted estimators to bytes and back, in formats that run no code when they are read.
 
-Pickle is none of them: it is written and read only by who says `allow_pickle=True`.
+Pickle is none of them: it is written and read only by who says `allow_pickle=True`. Each format has a module that looks
+at a file before its library does: `skops_file`, `structure`, `lightgbm_text`, `xgboost_file`, `onnx_file`. Who opens files
+of others goes through `assay.model.probe` first.
 """
 
+import json
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -12,12 +16,16 @@ import msgspec
 import numpy as np
 
 from assay.contract.columns import Array
-from assay.errors import BadInput, first_few
+from assay.errors import AssayError, BadInput
+from assay.model.lightgbm_text import check_lightgbm, objective_of
+from assay.model.onnx_file import check_onnx, classes_in
+from assay.model.skops_file import check_skops
+from assay.model.structure import check_structure
+from assay.model.xgboost_file import check_xgboost
 
-Format = Literal["lightgbm", "skops", "xgboost", "onnx", "pickle"]
-Predictor = Callable[[Array], Array]
-#: Parts of fitted estimators that skops does not trust of itself: trees, pipelines, calibration.
-_TRUSTED_PREFIX, _TRUSTED = "sklearn.", {"numpy.dtype"}
+Format = Literal["lightgbm", "skops", "xgboost", "onnx", "own", "pickle"]
+#: From features, in the form that the estimator was fitted on, to what it says.
+Predictor = Callable[[Any], Any]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -25,6 +33,8 @@ class Saved(msgspec.Struct, frozen=True):
 
     format: Format
     data: bytes
+    #: The classes that it said it knows when it was saved, as `Opened.classes`: some formats do not keep them.
+    classes: list[Any] | None = None
 
 
 def save(estimator: Any, *, allow_pickle: bool = False) -> Saved:
@@ -32,24 +42,42 @@ def save(estimator: Any, *, allow_pickle: bool = False) -> Saved:
 
     With `allow_pickle`, what has no native format is pickled.
     """
-    library = type(estimator).__module__.split(".")[0]
-    if library == "lightgbm":
-        booster = estimator if hasattr(estimator, "model_to_string") else getattr(estimator, "booster_", None)
-        if booster is None:
-            raise _unfitted(estimator)
-        return Saved("lightgbm", booster.model_to_string().encode())
-    if library == "sklearn":
-        return Saved("skops", _fitted_skops(estimator))
-    if library == "xgboost":
-        return Saved("xgboost", _fitted_xgboost(estimator))
-    if library == "onnx":
-        return Saved("onnx", estimator.SerializeToString())
+    library = _library_of(estimator)
+    if library in _SAVERS:
+        data = _SAVERS[library](estimator)
+        return Saved(_FORMATS[library], data, plain_classes(getattr(estimator, "classes_", None)))
     if allow_pickle:
         return Saved("pickle", _pickled(estimator))
     raise BadInput(
-        f"fit() gave a {type(estimator).__module__}.{type(estimator).__name__}, which can't be kept",
-        do="Return a LightGBM, XGBoost, scikit-learn or ONNX model.",
+        f"fit() gave a {type(estimator).__module__}.{type(estimator).__name__}, which can't be stored",
+        do="Return a LightGBM, XGBoost, scikit-learn or ONNX model, or say how it is kept: Model(estimator=assay.Estimator(...)).",
     )
+
+
+def _library_of(estimator: Any) -> str:
+    """The package of an estimator; scikit-learn for classes of the user's own that are made from its classes."""
+    packages = [kind.__module__.partition(".")[0] for kind in type(estimator).__mro__]
+    return packages[0] if packages[0] in _SAVERS or "sklearn" not in packages else "sklearn"
+
+
+def plain_classes(classes: Any) -> list[Any] | None:
+    """The classes of an estimator as Python values, of one with several labels a list of lists; whole numbers as int."""
+    if classes is None or callable(classes):
+        return None
+    each = [plain_classes(one) if isinstance(one, np.ndarray | list) else _plain(one) for one in classes]
+    return each or None
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return int(value) if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()) else value
+
+
+def _fitted_lightgbm(estimator: Any) -> bytes:
+    booster = estimator if hasattr(estimator, "model_to_string") else getattr(estimator, "booster_", None)
+    if booster is None:
+        raise _unfitted(estimator)
+    return booster.model_to_string().encode()
 
 
 def _fitted_xgboost(estimator: Any) -> bytes:
@@ -81,81 +109,167 @@ def _fitted_skops(estimator: Any) -> bytes:
 
 
 def _unfitted(estimator: object) -> BadInput:
-    return BadInput(f"fit() gave a {type(estimator).__name__} that is not fitted", do="Return what its fit() returns.")
+    return BadInput(f"fit() gave a {type(estimator).__name__} that is not fitted", do="Return the result of its fit().")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that can predict."""
+
+    #: From features of n rows to numbers or chosen classes, of shape (n,) or (n, m); None where only probabilities are known.
+    predict: Predictor | None
+    #: From features of n rows to probabilities: of shape (n, k) for k classes, a list of these for several labels, of shape
+    #: (n, m) for m labels of two classes; None where there are none.
+    probabilities: Predictor | None = None
+    #: The class of each column of the probabilities; a list of these for several labels; None where the format keeps none.
+    classes: list[Any] | None = None
+    #: How many columns it wants, where it says so.
+    features: int | None = None
+    #: From features of n rows to the probability of the second of two classes, shape (n,), where the library gives just that.
+    positive: Predictor | None = None
 
 
 def load(saved: Saved, *, allow_pickle: bool = False) -> Predictor:
     """The function from a matrix of shape (n, k) to predictions of shape (n,).
 
-    Classifiers give the probability of the class that sorts last. Nothing is unpickled without `allow_pickle`.
-    Raises `BadInput` for a pickle then, when the library is missing, or when a type is not scikit-learn's own.
+    Of two classes it gives the probability of the one that sorts last, of more the probabilities of all, shape (n, c), in
+    the order of the estimator. Nothing is unpickled without `allow_pickle`.
+    Raises `BadInput` for a pickle then, when the library is missing, when a type is not scikit-learn's own, and for a
+    file whose parts do not fit together.
     """
-    if saved.format != "pickle":
-        return _LOADERS[saved.format](saved.data)
-    if not allow_pickle:
+    if saved.format == "pickle" and not allow_pickle:
         raise BadInput(
             "the model is a pickle, which can run any code when it is loaded",
-            do="Say allow_pickle=True if you know who made it.",
+            do="Pass allow_pickle=True if you trust its author.",
         )
-    return _predictor(pickle.loads(saved.data))  # noqa: S301 the caller asked for it
+    opened = _of_estimator(pickle.loads(saved.data)) if saved.format == "pickle" else open_file(saved)  # noqa: S301
+    return _without_classes(opened)
 
 
-def _predictor(estimator: Any) -> Predictor:
-    if hasattr(estimator, "predict_proba"):
-        return lambda values: estimator.predict_proba(values)[:, -1]
-    return estimator.predict
+def _without_classes(opened: Opened) -> Predictor:
+    probabilities = opened.probabilities
+    if probabilities is None:
+        return opened.predict or _nothing
+    return lambda values: _last_of_two(probabilities(values))
 
 
-def _load_lightgbm(data: bytes) -> Predictor:
+def _nothing(_: Any) -> Any:
+    raise BadInput("the model does not predict", do="Save a model with a predict method.")
+
+
+def _last_of_two(said: Any) -> Any:
+    return said[:, 1] if getattr(said, "ndim", 0) == 2 and said.shape[1] == 2 else said
+
+
+def open_file(saved: Saved, modules: frozenset[str] = frozenset()) -> Opened:
+    """A model of a format that runs no code, looked at before its library gets it. Raises `BadInput` as `load` does.
+
+    `modules` are those of the project whose classes it may hold: they come with the bundle, and can be imported meanwhile.
+    """
+    try:
+        opened = _load_skops(saved.data, modules) if saved.format == "skops" else _LOADERS[saved.format](saved.data)
+    except AssayError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a library raises for a strange file
+        raise BadInput(
+            f"the {saved.format} model can't be opened", f"{type(error).__name__}: {error}"[:300], do="Save it again."
+        ) from None
+    return opened if saved.classes is None else replace(opened, classes=saved.classes)
+
+
+def _of_estimator(estimator: Any) -> Opened:
+    if not hasattr(estimator, "predict"):
+        raise BadInput(f"a {type(estimator).__name__} does not predict", do="Log a model with a predict method.")
+    return Opened(
+        estimator.predict,
+        getattr(estimator, "predict_proba", None),
+        plain_classes(getattr(estimator, "classes_", None)),
+        getattr(estimator, "n_features_in_", None),
+    )
+
+
+def _load_lightgbm(data: bytes) -> Opened:
     lightgbm = _library("lightgbm", "LightGBM", "lightgbm")
+    check_lightgbm(data)
     booster = lightgbm.Booster(model_str=data.decode())
 
-    def predict(values: Array) -> Array:
+    def predict(values: Any) -> Array:
         # One thread: several would wait for each other wherever another process also wants the cores.
         return booster.predict(values, num_threads=1)  # pyright: ignore[reportReturnType]
 
-    return predict
+    objective = objective_of(data)
+    if objective in ("multiclass", "multiclassova"):
+        return Opened(None, predict, None, booster.num_feature())
+    if objective == "binary":
+        return Opened(None, lambda values: of_two(predict(values)), None, booster.num_feature(), predict)
+    return Opened(predict, None, None, booster.num_feature())
 
 
-def _load_skops(data: bytes) -> Predictor:
+def of_two(positive: Array) -> Array:
+    """The probabilities of both classes, shape (n, 2), from those of the second."""
+    return np.column_stack([1 - positive, positive])
+
+
+def _load_skops(data: bytes, modules: frozenset[str]) -> Opened:
     skops = _skops()
-    named: list[str] = skops.get_untrusted_types(data=data)
-    unknown = [name for name in named if not name.startswith(_TRUSTED_PREFIX) and name not in _TRUSTED]
-    if unknown:
-        raise BadInput(
-            "the model holds types that are not trusted",
-            *first_few(unknown, len(unknown)),
-            do="Use estimators of scikit-learn itself.",
-        )
-    estimator: Any = skops.loads(data, trusted=named)
-    return _predictor(estimator)
+    estimator: Any = skops.loads(data, trusted=check_skops(data, modules))
+    check_structure(estimator)
+    return _of_estimator(estimator)
 
 
-def _load_xgboost(data: bytes) -> Predictor:
+def _load_xgboost(data: bytes) -> Opened:
     xgboost = _library("xgboost", "XGBoost", "xgboost")
+    check_xgboost(data)
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(data))
     best: str | None = booster.attr("best_iteration")  # of early stopping, where scikit-learn's interface stops too
     trees = (0, int(best) + 1 if best else 0)
-    return lambda values: _last_class(booster.inplace_predict(values, iteration_range=trees))
+
+    def predict(values: Any) -> Array:
+        return booster.inplace_predict(values, iteration_range=trees)
+
+    objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
+    if objective == "multi:softprob":
+        return Opened(None, predict, None, booster.num_features())
+    if objective == "binary:logistic":
+        return Opened(None, lambda values: _of_labels(predict(values)), None, booster.num_features())
+    return Opened(predict, None, None, booster.num_features())
 
 
-def _load_onnx(data: bytes) -> Predictor:
+def _of_labels(positive: Array) -> Array:
+    """Probabilities of one label as those of both classes; of several labels as they are."""
+    return positive if positive.ndim > 1 else of_two(positive)
+
+
+def _load_onnx(data: bytes) -> Opened:
     onnxruntime = _library("onnxruntime", "ONNX Runtime", "onnx")
+    onnx = _library("onnx", "ONNX", "onnx")
+    model = onnx.load_model_from_string(data)
+    check_onnx(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    (takes,), gives = session.get_inputs(), session.get_outputs()[-1]  # classifiers give labels, then probabilities
-    if not gives.type.startswith("tensor("):
-        raise BadInput(
-            f"the ONNX model gives {gives.name} as a {gives.type}", do="Convert it with zipmap=False, to a tensor."
-        )
+    (takes,), gives = session.get_inputs(), session.get_outputs()
+    for one in gives:
+        if not one.type.startswith("tensor("):
+            raise BadInput(
+                f"the ONNX model gives {one.name} as a {one.type}", do="Convert it with zipmap=False, to a tensor."
+            )
     kind = np.float64 if takes.type == "tensor(double)" else np.float32
-    return lambda values: _last_class(session.run([gives.name], {takes.name: values.astype(kind)})[0])
+    width = takes.shape[1] if len(takes.shape) == 2 and isinstance(takes.shape[1], int) else None
+
+    def named(name: str) -> Predictor:
+        return lambda values: session.run([name], {takes.name: np.asarray(values).astype(kind)})[0]
+
+    classes = classes_in(model)
+    if len(gives) > 1:  # classifiers give labels, then probabilities
+        return Opened(named(gives[0].name), named(gives[-1].name), classes, width)
+    return Opened(lambda values: _column(named(gives[0].name)(values)), None, None, width)
 
 
-def _last_class(predicted: Any) -> Array:
-    return predicted[:, -1] if predicted.ndim > 1 else predicted
+def _column(said: Array) -> Array:
+    return said[:, 0] if said.ndim == 2 and said.shape[1] == 1 else said
 
 
 def _skops() -> Any:
@@ -169,9 +283,16 @@ def _library(module: str, title: str, extra: str) -> Any:
         raise BadInput(f"{title} is not installed", do=f'Run: pip install "assay[{extra}]"') from None
 
 
-_LOADERS: dict[str, Callable[[bytes], Predictor]] = {
+#: By the package of an estimator.
+_SAVERS: dict[str, Callable[[Any], bytes]] = {
+    "lightgbm": _fitted_lightgbm,
+    "sklearn": _fitted_skops,
+    "xgboost": _fitted_xgboost,
+    "onnx": lambda estimator: estimator.SerializeToString(),
+}
+_FORMATS: dict[str, Format] = {"lightgbm": "lightgbm", "sklearn": "skops", "xgboost": "xgboost", "onnx": "onnx"}
+_LOADERS: dict[str, Callable[[bytes], Opened]] = {
     "lightgbm": _load_lightgbm,
-    "skops": _load_skops,
     "xgboost": _load_xgboost,
     "onnx": _load_onnx,
 }

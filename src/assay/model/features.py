@@ -1,31 +1,20 @@
 """From a contract's columns to what an estimator is fitted on, the same for a million rows and for one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from assay.contract import Columns
 from assay.contract.columns import TEXT, Array
 from assay.errors import BadInput
-from assay.times import zone
 
 if TYPE_CHECKING:
     from assay.model.model import Model
 
 Kind = Literal["number", "text"]
-_QUARTER_US = 15 * 60 * 1_000_000  # offsets of zones change only on quarters of an hour
-_NAT = np.iinfo(np.int64).min
-#: So many rows, as a server has them at once, are looked up faster one by one than made unique.
-_FEW = 100
-#: Two days within what `datetime` can hold, so that a zone's offset never leaves it.
-_FIRST_QUARTER, _LAST_QUARTER = (
-    int(np.datetime64(day, "us").astype(np.int64)) // _QUARTER_US for day in ("0001-01-03", "9999-12-29")
-)
 
 
 @dataclass(frozen=True)
@@ -38,25 +27,37 @@ class Matrix:
     names: list[str]
     #: The positions of the columns that hold codes of categories.
     categorical: list[int]
+    #: The code of each category of these columns, by name.
+    codes: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, "dict[str, float]"])
+
+    @property
+    def categories(self) -> dict[str, list[str]]:
+        """The categories of the columns that hold codes, by name: a code is a position."""
+        return {self.names[i]: list(self.codes[self.names[i]]) for i in self.categorical}
 
     def __len__(self) -> int:
         return len(self.values)
 
 
-def compute(model: "Model", columns: Columns[Any]) -> dict[str, Array]:
-    """Call the model's feature function and look at what it gives.
+def compute(model: "Model", columns: Columns[Any], learnt: Mapping[str, Any]) -> dict[str, Array]:
+    """Call the model's feature function and look at what it gives. `learnt` is what `Model.learn` found in training.
 
     Returns named columns of shape (n,): float64 or text. Raises `BadInput`, naming the feature, for anything else.
     The input is read-only meanwhile: what is logged as input must be what came in.
     """
-    for name in columns:
-        columns[name].flags.writeable = False
+    protect(columns)
     with np.errstate(all="ignore"):
-        given: Any = model.features(columns)
+        given: Any = model.features(columns, MappingProxyType(learnt)) if model.learn else model.features(columns)
     if not isinstance(given, Mapping) or not given:
         what = "no feature" if isinstance(given, Mapping) else f"a {type(given).__name__}"
         raise BadInput(f"{model.name}: features() gave {what}", do="Return a dict of numpy columns.")
     return {str(name): _checked(model.name, name, column, len(columns)) for name, column in given.items()}
+
+
+def protect(columns: Columns[Any]) -> None:
+    """Make columns read-only while code of the user has them."""
+    for name in columns:
+        columns[name].flags.writeable = False
 
 
 def _checked(model: str, name: str, column: Any, rows: int) -> Array:
@@ -106,61 +107,4 @@ def encode(features: Mapping[str, Array], names: Sequence[str], codes: Mapping[s
         column = features[name]
         known = codes.get(name)
         values[:, i] = column if known is None else [known.get(value, np.nan) for value in column.tolist()]
-    return Matrix(values, list(names), [i for i, name in enumerate(names) if name in codes])
-
-
-def hour(times: Array, *, tz: str) -> Array:
-    """The hour of the day, 0 to 23, on the wall clock of `tz`; float64 of shape (n,), NaN where the time is missing.
-
-    >>> hour(np.array(["2013-07-01T12:30", "NaT"], dtype="datetime64[us]"), tz="America/New_York")
-    array([ 8., nan])
-    """
-    local = _local_us(times, tz)
-    return _float(local // 3_600_000_000 % 24, times)
-
-
-def weekday(times: Array, *, tz: str) -> Array:
-    """The day of the week, Monday 0 to Sunday 6, on the calendar of `tz`; float64 of shape (n,).
-
-    >>> weekday(np.array(["2013-07-01T03:00"], dtype="datetime64[us]"), tz="America/New_York")
-    array([6.])
-    """
-    local = _local_us(times, tz)
-    return _float((local // 86_400_000_000 + 3) % 7, times)  # 1970-01-01 was a Thursday
-
-
-def month(times: Array, *, tz: str) -> Array:
-    """The month, 1 to 12, on the calendar of `tz`; float64 of shape (n,)."""
-    local = _local_us(times, tz).view("datetime64[us]")
-    return _float(local.astype("datetime64[M]").astype(np.int64) % 12 + 1, times)
-
-
-def _float(values: Array, times: Array) -> Array:
-    return np.where(np.isnat(times), np.nan, values)
-
-
-def _local_us(times: Array, tz: str) -> Array:
-    """Wall-clock microseconds since 1970 in `tz`."""
-    if times.dtype.kind != "M":
-        raise BadInput(f"{times.dtype} is not a column of times", do="Give a column that the contract says is a time.")
-    micros = times.astype("datetime64[us]").view(np.int64)
-    quarters = micros // _QUARTER_US
-    if len(quarters) <= _FEW:
-        return micros + np.array([_offset_us(tz, quarter) for quarter in quarters.tolist()], np.int64)
-    values, positions = np.unique(quarters, return_inverse=True)
-    return micros + np.array([_offset_us(tz, quarter) for quarter in values.tolist()], np.int64)[positions]
-
-
-@lru_cache(maxsize=200_000)
-def _offset_us(tz: str, quarter: int) -> int:
-    if quarter == _NAT // _QUARTER_US:
-        return 0
-    within = min(max(quarter, _FIRST_QUARTER), _LAST_QUARTER)
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=within * _QUARTER_US)
-    offset = at.astimezone(_zone(tz)).utcoffset() or timedelta()
-    return offset // timedelta(microseconds=1)
-
-
-@lru_cache(maxsize=64)
-def _zone(tz: str) -> ZoneInfo:
-    return zone(tz)
+    return Matrix(values, list(names), [i for i, name in enumerate(names) if name in codes], codes)

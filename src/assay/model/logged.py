@@ -1,11 +1,13 @@
 """Models of the user's own training loops, kept with a run in their native formats."""
 
-from typing import Any
+from typing import Any, overload
 
 from sqlalchemy import select
 
 from assay.errors import BadInput, NotFound, near_miss
 from assay.model.estimator import Format, Predictor, Saved, load, save
+from assay.model.loaded import LoadedModel, load_version
+from assay.model.probe import remember, vouch
 from assay.store import current
 from assay.store.schema import run_artifacts
 from assay.track import active_run, get_run
@@ -17,6 +19,7 @@ ENDINGS: dict[Format, str] = {
     "skops": ".skops",
     "xgboost": ".ubj",
     "onnx": ".onnx",
+    "own": ".bin",
     "pickle": ".pkl",
 }
 
@@ -33,6 +36,7 @@ def log_model(name: str, estimator: Any, *, allow_pickle: bool = False) -> str:
     except BadInput as error:
         what = error.what.replace("fit() gave a ", f"the model {name!r} is a ")
         raise BadInput(what, *error.values, do=_advice(allow_pickle=allow_pickle)) from None
+    remember(run.store.home.path, saved)
     called = name + ENDINGS[saved.format]
     run.log_artifact(called, saved.data)
     return called
@@ -40,16 +44,25 @@ def log_model(name: str, estimator: Any, *, allow_pickle: bool = False) -> str:
 
 def _advice(*, allow_pickle: bool) -> str:
     fitting = "Give a fitted LightGBM, XGBoost, scikit-learn or ONNX model"
-    return f"{fitting}." if allow_pickle else f"{fitting}, or say allow_pickle=True."
+    return f"{fitting}." if allow_pickle else f"{fitting}, or pass allow_pickle=True."
 
 
-def load_model(run_id: str, name: str, *, allow_pickle: bool = False) -> Predictor:
-    """The model that a run kept under `name`: a function from a matrix of shape (n, k) to predictions of shape (n,).
+@overload
+def load_model(run_id: str, name: str, *, allow_pickle: bool = False) -> Predictor: ...
+@overload
+def load_model(run_id: str) -> LoadedModel: ...
+def load_model(run_id: str, name: str | None = None, *, allow_pickle: bool = False) -> Predictor | LoadedModel:
+    """A published model by `MODEL`, `MODEL@ALIAS` or `MODEL/VERSION`, or the model that a run kept under `name`.
+
+    That of a run is a function from a matrix of shape (n, k) to predictions of shape (n,).
 
     Classifiers give the probability of the class that sorts last. Raises `NotFound` for a run or a model that is not
-    there, `BadInput` for a pickle unless `allow_pickle`: loading one can run any code.
+    there, `BadInput` for a pickle unless `allow_pickle`: loading one can run any code. A file that this home did not save
+    itself is first tried in a process of its own; `BadInput` also for one that is refused there.
     """
     store = current()
+    if name is None:
+        return load_version(store, run_id)
     outbox(store).flush()
     get_run(store, run_id)
     with store.database.read() as connection:
@@ -57,7 +70,9 @@ def load_model(run_id: str, name: str, *, allow_pickle: bool = False) -> Predict
         kept = {row.name: row.digest for row in connection.execute(asked)}
     for form, ending in ENDINGS.items():
         if digest := kept.get(name if name.endswith(ending) else name + ending):
-            return load(Saved(form, store.artifacts.get(digest)), allow_pickle=allow_pickle)
+            saved = Saved(form, store.artifacts.get(digest))
+            vouch(store.home.path, saved)
+            return load(saved, allow_pickle=allow_pickle)
     models = sorted(one.removesuffix(ending) for one in kept for ending in ENDINGS.values() if one.endswith(ending))
     hint = near_miss(name, models) or (f"it kept: {', '.join(models)}" if models else "it kept none")
-    raise NotFound(f"run {run_id} kept no model {name!r}", hint)
+    raise NotFound(f"run {run_id} has no model {name!r}", hint)

@@ -15,9 +15,11 @@ import pyarrow.compute as pc
 
 from assay.contract import Record
 from assay.contract.columns import Array
-from assay.contract.formats.arrow import to_numpy
-from assay.contract.record import need_event_time
+from assay.contract.formats.arrow import localized, to_numpy
+from assay.contract.record import field_named, need_event_time
+from assay.draw import Html, Shown, in_notebook, section, table
 from assay.errors import BadInput, near_miss
+from assay.tables import Frame, as_table
 from assay.times import aware, duration, span
 
 log = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Shown):
     """Rows to learn from and rows to judge by; unpacks as `past, holdout = split(...)`."""
 
     past: pa.Table
@@ -40,9 +42,23 @@ class Split:
     def __iter__(self) -> Iterator[pa.Table]:
         return iter((self.past, self.holdout))
 
+    def __str__(self) -> str:
+        return "\n".join([f"{name}: {text}" for name, text in self.facts()])
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Its sides and warnings, each with its name."""
+        sides = [("past", f"{len(self.past):,} rows, before {self.boundary:%Y-%m-%d %H:%M}Z")]
+        sides += [("holdout", f"{len(self.holdout):,} rows from there on")]
+        return sides + [("warning", warning) for warning in self.warnings]
+
+
+@in_notebook.register(Split)
+def _parts(split: Split) -> list[Html]:
+    return [section("Split by time", table(("", ""), split.facts()))]
+
 
 def split(
-    rows: pa.Table,
+    rows: Frame,
     contract: type[Record],
     *,
     holdout: str | timedelta,
@@ -57,10 +73,11 @@ def split(
     of weekdays) is logged as a warning and kept in the result.
     Raises `BadInput` when there are no rows, when times have no zone, and when a side would be empty.
     """
+    known = as_table(rows)
     length, pause = _length(holdout), _gap(gap)
-    times = event_times(rows, contract)
+    times = event_times(known, contract)
     if len(times) == 0:
-        raise BadInput("there are no rows to split", do="Look at what was read: its table, its dates.")
+        raise BadInput("there are no rows to split", do="Check the table and the dates that were read.")
     end = np.datetime64(aware(until).replace(tzinfo=None), "us") if until else times.max() + np.timedelta64(1, "us")
     boundary = end - np.timedelta64(length)
     past, held = times < boundary - np.timedelta64(pause), (times >= boundary) & (times < end)
@@ -69,7 +86,7 @@ def split(
     for warning in warnings:
         log.warning("split: %s", warning)
     at = boundary.astype("datetime64[us]").item().replace(tzinfo=UTC)
-    return Split(rows.filter(pa.array(past)), rows.filter(pa.array(held)), at, warnings)
+    return Split(known.filter(pa.array(past)), known.filter(pa.array(held)), at, warnings)
 
 
 def _refuse_empty(times: Array, boundary: np.datetime64, **sides: Array) -> None:
@@ -91,9 +108,12 @@ def event_times(rows: pa.Table, contract: type[Record]) -> Array:
             near_miss(name, rows.column_names),
             do=f"{contract.__name__} declares it as the event time.",
         )
-    column = rows.column(name)
+    column = localized(rows.column(name), field_named(contract, name))
     if not pa.types.is_timestamp(column.type) or column.type.tz is None:
-        raise BadInput(f"column {name} is {column.type}, a time without a zone", do="Write it as UTC.")
+        raise BadInput(
+            f"column {name} is {column.type}, a time without a zone",
+            do="Declare its zone: EventTime(zone=...), or write it as UTC.",
+        )
     if column.null_count:
         raise BadInput(
             f"column {name} has {column.null_count:,} nulls", do="Rows without an event time can't be split."
@@ -105,7 +125,7 @@ def event_times(rows: pa.Table, contract: type[Record]) -> Array:
 def _length(holdout: object) -> timedelta:
     if isinstance(holdout, (int, float)):
         raise BadInput(
-            f"holdout={holdout} would be a random share of the rows, which hides how the model does tomorrow",
+            f"holdout={holdout} would be a random share of the rows, which overstates the model",
             do='Give a length of time, like holdout="7d".',
         )
     length = duration(holdout)  # pyright: ignore[reportArgumentType]
@@ -117,7 +137,7 @@ def _length(holdout: object) -> timedelta:
 def _gap(gap: str | timedelta) -> timedelta:
     pause = duration(gap)
     if pause < timedelta():
-        raise BadInput(f"a gap of {span(pause)} would put rows on both sides", do="Give one of 0 or more.")
+        raise BadInput(f"a gap of {span(pause)} would put rows on both sides", do="Give a gap of 0 or more.")
     return pause
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from sqlalchemy import select
 
 from assay.pipelines import results
-from assay.store import Store
-from assay.store.database import upsert
+from assay.store import Store, leases
+from assay.store.database import retried, upsert
 from assay.store.schema import journal
 from assay.times import now
 from assay.track.runs import reason
@@ -65,8 +65,10 @@ class Journal:
     def _finished(self, step: str, occurrence: int) -> Any:
         key = {"run_id": self.run_id, "step": step, "occurrence": occurrence, "status": "finished"}
         with self.store.database.read() as connection:
+            leases.confirm(connection)  # before work is begun that another process may be doing
             return connection.execute(select(journal.c.result).filter_by(**key)).first()
 
+    @retried
     def _record(
         self,
         step: str,
@@ -80,6 +82,7 @@ class Journal:
         row = {"run_id": self.run_id, "step": step, "occurrence": occurrence, "status": status}
         row |= {"result": result, "error": error, "started_at": started, "ended_at": now()}
         with self.store.database.begin() as connection:
+            leases.confirm(connection)
             upsert(connection, journal, [row])
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from assay import context
 from assay.errors import AssayError, BadInput, NotFound, near_miss
+from assay.pipelines.past import ALONE, is_past, run_name
 from assay.pipelines.schedule import check_schedule
 from assay.times import instant, zone
 
@@ -33,8 +36,16 @@ class Pipeline:
         return f"{self.function.__module__}:{self.name}"
 
     def __call__(self, asof: str | datetime | date | None = None, **parameters: Any) -> Any:
-        """Run it for a moment, the present when omitted, without a journal."""
-        return self.call(instant(asof if asof is not None else "now", tz=zone(self.tz)), parameters)
+        """Run it for a moment, the present when omitted, without a journal.
+
+        A call for the past is a what-if of its own: it judges, and production stays as it is.
+        """
+        at = instant(asof if asof is not None else "now", tz=zone(self.tz))
+        if asof is None or context.scope.get() is not None or not is_past(self.schedule, self.tz, at):
+            return self.call(at, parameters)
+        name = f"{run_name(self.name, at, ALONE)}#{uuid4().hex[:12]}"
+        with context.working_in(context.WhatIf(name, name)):
+            return self.call(at, parameters)
 
     def call(self, asof: datetime, parameters: dict[str, Any]) -> Any:
         """Call the function; raises `BadInput` for parameters that it does not take."""
@@ -93,14 +104,16 @@ def _dotted(file: str, project: Path) -> str:
     """`folder/file.py` as `folder.file`; raises `NotFound` for a file outside of the project."""
     path = (project / file).resolve()
     if not path.is_relative_to(project.resolve()):
-        raise NotFound(f"{file} is not in the project {project}", do="Go to the folder of the project, or give --home.")
+        raise NotFound(
+            f"{file} is not in the project {project}", do="Change to the folder of the project, or pass --home."
+        )
     return ".".join(path.relative_to(project.resolve()).with_suffix("").parts)
 
 
 def _where_else(name: str) -> str:
     if any(Path(found).exists() for found in (name, f"{name}.py")):
         return "It is in this folder, but .assay is in a higher one: mkdir .assay makes this folder the project."
-    return "Go to the folder of your project, or name its state folder with --home."
+    return "Change to the folder of your project, or pass its state folder with --home."
 
 
 def import_module(name: str, project: Path) -> Any:

@@ -98,7 +98,7 @@ def _arrow(table: pa.Table) -> bytes:
 
 def _unkeepable(step: str, value: Any, *why: str) -> BadInput:
     return BadInput(
-        f"step {step} returned a {type(value).__module__}.{type(value).__qualname__}, which can't be kept",
+        f"step {step} returned a {type(value).__module__}.{type(value).__qualname__}, which can't be stored",
         *why,
         do="Return numbers, texts, times, lists, dicts, Arrow tables or msgspec structs.",
     )
@@ -142,7 +142,7 @@ def _revived(name: str, value: Any) -> Any:
         return msgspec.convert(value, _class(name))
     except msgspec.ValidationError as error:
         raise BadInput(
-            f"a kept {name} does not fit its class", str(error), do="Begin a new run: assay run ... --again"
+            f"a stored {name} does not fit its class", str(error), do="Start a new run: assay run ... --again"
         ) from None
 
 

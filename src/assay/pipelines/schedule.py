@@ -22,6 +22,17 @@ def check_schedule(line: str) -> None:
         ) from None
 
 
+def newest_tick(line: str, tz: str, until: datetime) -> datetime | None:
+    """The newest tick of a schedule at or before a moment; None when there was none in the ten years before it."""
+    for days in (1, 32, 366, 3660):
+        found = None
+        for found in ticks(line, tz, until - timedelta(days=days), until + timedelta(microseconds=1)):  # noqa: B007
+            pass
+        if found:
+            return found
+    return None
+
+
 def ticks(line: str, tz: str, start: datetime, end: datetime) -> Iterator[datetime]:
     """The ticks in `[start, end)`, in UTC, oldest first; right through changes of daylight saving.
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from assay.contract import Record, fields
 from assay.contract.formats.arrow import arrow_type
 from assay.contract.record import event_time_field
+from assay.errors import BadInput
 
 FeatureKind = Literal["number", "text"]
 Source = Literal["served", "trained"]
@@ -26,7 +27,7 @@ ORIGIN: dict[str, pa.DataType] = {
     "part": pa.string(),  # served, train, holdout
     "received_at": _MOMENT,
     "answered_at": _MOMENT,
-    "label": pa.float64(),  # what really happened; null when served
+    "label": pa.float64(),  # what really happened, a text where it is one; null when served, and of models with several
     "segment": pa.string(),  # with `record`: the key by which draining twice changes nothing
     "record": pa.int64(),
 }
@@ -35,12 +36,33 @@ WRITTEN = ("request_id", "row", "received_at", "answered_at")
 
 
 def is_value(column: str) -> bool:
-    """Whether a column holds what was seen or said, not where a row came from.
+    """Whether a column holds inputs or predictions, not where a row came from.
 
     >>> is_value("input_miles"), is_value("request_id")
     (True, False)
     """
-    return column.startswith(("input_", "feature_", "prediction_")) or column == "label"
+    return column.startswith(("input_", "feature_", "prediction_")) or is_label(column)
+
+
+def is_label(column: str) -> bool:
+    """Whether a column holds what really happened: `label`, or `label_...` of several.
+
+    >>> is_label("label_rain")
+    True
+    """
+    return column == "label" or column.startswith("label_")
+
+
+_MODEL_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def check_model_name(name: str) -> None:
+    """Raise `BadInput` for a name that can't be the name of a model: it also names tables, which SQL reads unquoted."""
+    if not _MODEL_NAME.fullmatch(name):
+        raise BadInput(
+            f"{name!r} can't be the name of a model",
+            do="Use lower-case letters, digits and single dashes, and start with a letter.",
+        )
 
 
 def table_name(source: Source, model: str) -> str:
@@ -73,7 +95,7 @@ class Layout:
         return {
             **{f"input_{field.name}": arrow_type(field) for field in fields(self.takes)},
             **{f"feature_{name}": kinds[kind] for name, kind in self.features.items()},
-            **{f"prediction_{field.name}": arrow_type(field) for field in fields(self.gives)},
+            **{f"prediction_{name}": arrow_type(field) for field in fields(self.gives) for name in field.columns},
         }
 
     @property

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any
 
@@ -10,16 +10,17 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from assay import context
 from assay.contract import Columns, Record
 from assay.contract.columns import Array
 from assay.contract.formats.arrow import schema
-from assay.errors import BadInput
+from assay.errors import BadInput, Corrupt
 from assay.predictions.layout import ORIGIN, WRITTEN, Layout, table_name, type_named
 from assay.store import Home
 from assay.store.drain import Drained, drain
 from assay.store.segment import Segment
 from assay.store.spool import Spool
-from assay.store.tables import write_part
+from assay.store.tables import file_served, write_run
 from assay.times import now
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,12 @@ class PredictionLog:
     def __init__(self, home: Home, layout: Layout, version: int, *, max_age_s: float = 60.0) -> None:
         self._spool = Spool(home.spool, TOPIC, _encode(layout.meta(version)), max_age_s=max_age_s)
         self._inputs = _values_of(layout.input_names)
+        #: Whether the newest rows were dropped, and when rows were dropped last.
+        self.dropping = False
+        self.last_dropped: datetime | None = None
         self._texts = [i for i, kind in enumerate(layout.features.values()) if kind == "text"]
         self.tick = self._spool.tick
+        self.rotate = self._spool.rotate
         self.close = self._spool.close
 
     @property
@@ -82,8 +87,12 @@ class PredictionLog:
                 )
             ]
         except OverflowError as error:
-            raise BadInput(f"a value is beyond what a column holds: {error}", do="Send a smaller one.") from None
-        return self._spool.append(*records)
+            raise BadInput(f"a value does not fit its column: {error}", do="Send a smaller one.") from None
+        kept = self._spool.append(*records)
+        self.dropping = not kept
+        if not kept:
+            self.last_dropped = answered
+        return kept
 
 
 def _values_of(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
@@ -103,9 +112,11 @@ def drain_predictions(home: Home) -> Drained:
 
     def sink(segment: Segment) -> None:
         meta, rows = decode_segment(segment)
-        write_part(home.tables, table_name("served", meta["model"]), segment.id, rows, day=meta["day"])
+        name = table_name("served", meta["model"])
+        file_served(home.tables, name, segment.id, rows, day=meta["day"], at="received_at")
 
-    return drain(home.spool, TOPIC, sink)
+    # Each table is a folder of its own: one that can't be written does not speak for the others.
+    return drain(home.spool, TOPIC, sink, away=())
 
 
 def decode_segment(segment: Segment) -> tuple[dict[str, Any], pa.Table]:
@@ -123,23 +134,22 @@ def decode_segment(segment: Segment) -> tuple[dict[str, Any], pa.Table]:
 
 
 def _filed(name: str, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Logged values as a column, NaN as null, as in the rows of training."""
+    """Logged values as a column, NaN as null, as in the rows of training; a value is never lost here.
+
+    Raises `Corrupt` for values that the column can't hold: what would be filed as null would be gone.
+    """
     try:
-        return pa.array(values, kind, from_pandas=True)
-    except (pa.ArrowException, OverflowError):
-        # One value that its column can't hold must not keep all others out of the table.
-        found = [_or_null(value, kind) for value in values]
-        lost = sum(new is None and old is not None for new, old in zip(found, values, strict=True))
-        log.warning("%s values of %s are beyond %s; they are null in the table", lost, name, kind)
-        return pa.array(found, kind, from_pandas=True)
+        return pa.array(_dates(values) if pa.types.is_date(kind) else values, kind, from_pandas=True)
+    except (pa.ArrowException, OverflowError, ValueError) as error:
+        raise Corrupt(
+            f"the values of {name} do not fit its column of type {kind}: {error}",
+            do="The segment is kept. Check the program that wrote it.",
+        ) from None
 
 
-def _or_null(value: Any, kind: pa.DataType) -> Any:
-    try:
-        pa.scalar(value, kind)
-    except (pa.ArrowException, OverflowError):
-        return None
-    return value
+def _dates(values: Sequence[Any]) -> list[Any]:
+    """Msgpack has no type for dates: they are written as texts in ISO 8601."""
+    return [date.fromisoformat(value) if isinstance(value, str) else value for value in values]
 
 
 def log_training(
@@ -151,9 +161,14 @@ def log_training(
     rows: Columns[Any],
     features: Mapping[str, Array],
     predictions: Mapping[str, Array],
-    label: Array,
-) -> int:
-    """Write what a training run saw and said into `trained.<model>`; returns the rows written."""
+    labels: Mapping[str, Array],
+) -> pa.Table:
+    """Write what a training run saw and said into `trained.<model>`; returns these rows, of which to take a profile.
+
+    `labels` are what happened, by column: `label`, or several that begin with `label_`.
+
+    In a what-if nothing is written: its rows must not pass for those of production.
+    """
     count, at = len(rows), now()
     constant = {
         "model_version": version,
@@ -167,15 +182,22 @@ def log_training(
         name: pa.repeat(pa.scalar(value, ORIGIN[name]), count) for name, value in constant.items()
     }
     arrays["row"] = arrays["record"] = pa.array(np.arange(count))
-    arrays["label"] = pa.array(label, pa.float64(), from_pandas=True)
+    arrays["label"] = pa.nulls(count, pa.float64())
+    arrays |= {
+        name: to_arrow(one, pa.string() if one.dtype.kind == "T" else pa.float64()) for name, one in labels.items()
+    }
     types = schema(layout.takes)
     for prefix, columns in (("input", rows), ("feature", features), ("prediction", predictions)):
         for name, column in columns.items():
             kind = types.field(name).type if prefix == "input" else layout.values[f"{prefix}_{name}"]
             arrays[f"{prefix}_{name}"] = to_arrow(column, kind)
-    ordered = pa.table({name: arrays[name] for name in [*ORIGIN, *layout.values]})
-    write_part(home.tables, table_name("trained", layout.model), f"{run_id}-{part}", ordered, day=layout.day_column)
-    return count
+    several = [name for name in labels if name not in ORIGIN]
+    ordered = pa.table({name: arrays[name] for name in [*ORIGIN, *several, *layout.values]})
+    if context.what_if():
+        return ordered
+    name = table_name("trained", layout.model)
+    write_run(home.tables, name, run_id, f"{run_id}-{part}", ordered, day=layout.day_column, at="received_at")
+    return ordered
 
 
 def to_arrow(column: Array, kind: pa.DataType) -> pa.Array:

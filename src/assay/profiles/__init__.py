@@ -3,11 +3,11 @@
 from assay.profiles.distance import Distances, distances
 from assay.profiles.past import HISTORY
 from assay.profiles.shifts import Shift, replay, shifts
-from assay.profiles.table import Column, Profile, decode, encode, merge, profile
+from assay.profiles.table import ColumnProfile, Profile, decode, encode, merge, profile
 
 __all__ = [
     "HISTORY",
-    "Column",
+    "ColumnProfile",
     "Distances",
     "Profile",
     "Shift",

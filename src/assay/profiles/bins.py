@@ -3,13 +3,13 @@
 import numpy as np
 
 from assay.contract.columns import Array
-from assay.profiles.table import Column
+from assay.profiles.table import ColumnProfile
 
 DECILES = 10
 TOP_CATEGORIES = 20
 
 
-def binned(expected: Column, observed: Column) -> tuple[Array, Array]:
+def binned(expected: ColumnProfile, observed: ColumnProfile) -> tuple[Array, Array]:
     """Counts of both over the bins of `expected`, float64 of shape (k,); missing values are in none.
 
     Numbers are cut at its deciles, where a value that fills more than one has a bin of its own; categories are its
@@ -18,7 +18,7 @@ def binned(expected: Column, observed: Column) -> tuple[Array, Array]:
     return _categories(expected, observed) if expected.categorical else _numbers(expected, observed)
 
 
-def _numbers(expected: Column, observed: Column) -> tuple[Array, Array]:
+def _numbers(expected: ColumnProfile, observed: ColumnProfile) -> tuple[Array, Array]:
     values, weights = expected.sample
     if len(values) == 0:
         return np.zeros(1), np.array([float(observed.count)])
@@ -39,7 +39,7 @@ def decile_edges(values: Array, weights: Array) -> Array:
     return np.union1d(edges, np.nextafter(edges[times > 1], np.inf))
 
 
-def _categories(expected: Column, observed: Column) -> tuple[Array, Array]:
+def _categories(expected: ColumnProfile, observed: ColumnProfile) -> tuple[Array, Array]:
     top = list(expected.frequent.counts)[:TOP_CATEGORIES]
     found = [np.array([column.frequent.counts.get(name, 0) for name in top], float) for column in (expected, observed)]
     a, b = (

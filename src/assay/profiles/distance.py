@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from assay.contract.columns import Array
 from assay.profiles.bins import binned
-from assay.profiles.table import Column
+from assay.profiles.table import ColumnProfile
 
 Sample = tuple[Array, Array]
 _NORMAL = NormalDist().inv_cdf(0.999)
@@ -27,7 +27,7 @@ class Distances(msgspec.Struct, frozen=True):
     wasserstein: float | None = None
 
 
-def distances(expected: Column, observed: Column) -> Distances:
+def distances(expected: ColumnProfile, observed: ColumnProfile) -> Distances:
     """Every distance of `observed` from `expected`, two columns of one kind."""
     a, b = binned(expected, observed)
     binwise = psi(a, b), noise(a.sum(), b.sum(), len(a)), jensen_shannon(a, b), l_infinity(a, b)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from assay.profiles.bins import binned
 from assay.profiles.distance import l_infinity, psi, wasserstein
-from assay.profiles.table import Column, Profile, merge_columns
+from assay.profiles.table import ColumnProfile, Profile, merge_columns
 
 #: Windows that must have been seen before anything is said, and with how many a window is compared.
 HISTORY = 8
@@ -23,7 +23,7 @@ SPAN = 0.25
 class Past:
     """Windows of one column, oldest first, with what they were measured as when they were new."""
 
-    windows: list[Column] = field(default_factory=list[Column])
+    windows: list[ColumnProfile] = field(default_factory=list[ColumnProfile])
     #: Of each window but the first: PSI beside the eight before it.
     psi: list[float] = field(default_factory=list[float])
     #: Of each window but the first two: how far it was from the two before it.
@@ -33,7 +33,7 @@ class Past:
     #: Of each window but the first two: share of values like none before it.
     new: list[float] = field(default_factory=list[float])
 
-    def add(self, now: Column) -> None:
+    def add(self, now: ColumnProfile) -> None:
         """Take one more window; one without rows, or of another kind than the others, is left out."""
         if not now.rows or (self.windows and self.windows[-1].kind != now.kind):
             return
@@ -45,18 +45,18 @@ class Past:
             self.new.append(self.unlike(now))
         self.windows.append(now)
 
-    def before(self, windows: int = HISTORY) -> Column:
+    def before(self, windows: int = HISTORY) -> ColumnProfile:
         """The last windows as one."""
         return merge_columns(self.windows[-windows:])
 
-    def apart(self, now: Column) -> float:
+    def apart(self, now: ColumnProfile) -> float:
         """How far a window is from the last two: W1 in the column's own unit; L-infinity of categories."""
         before = self.before(RECENT)
         if now.categorical:
             return l_infinity(*binned(before, now))
         return wasserstein(before.sample, now.sample, 1.0)
 
-    def unlike(self, now: Column) -> float:
+    def unlike(self, now: ColumnProfile) -> float:
         """The share of a window's values that are like none before: categories never seen, numbers far outside.
 
         0 when the past had too many categories to know them all.
@@ -70,7 +70,7 @@ class Past:
         margin = SPAN * (high - low)
         return float(weights[(values > high + margin) | (values < low - margin)].sum()) / now.count
 
-    def unseen(self, now: Column) -> list[str]:
+    def unseen(self, now: ColumnProfile) -> list[str]:
         """The categories of a window that the past never had."""
         if not all(one.frequent.complete for one in self.windows):
             return []
@@ -90,6 +90,11 @@ class Past:
         return len(self.windows) >= HISTORY
 
     @property
+    def calm(self) -> bool:
+        """Whether no window so far was unlike those before it."""
+        return not any(value > SMALL for value in self.psi)
+
+    @property
     def seasonal(self) -> bool:
         """Whether the column goes with the season or the weather: it was often unlike the windows before."""
         often = sum(value > SMALL for value in self.psi)
@@ -101,7 +106,7 @@ def worst(changes: list[float]) -> float:
     return sorted(changes)[-2] if len(changes) > 1 else 0.0
 
 
-def null_share(column: Column) -> float:
+def null_share(column: ColumnProfile) -> float:
     """The share of missing values."""
     return column.nulls / column.rows if column.rows else 0.0
 

@@ -40,7 +40,7 @@ class Moments(msgspec.Struct, frozen=True):
         return (self.second / self.count) ** 0.5 if self.count else 0.0
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     """The profile of one column."""
 
     kind: Kind
@@ -76,7 +76,7 @@ class Profile(msgspec.Struct, frozen=True):
     """The profile of a table, or of a window of it."""
 
     rows: int = 0
-    columns: dict[str, Column] = {}
+    columns: dict[str, ColumnProfile] = {}
 
 
 def profile(table: pa.Table | pa.RecordBatchReader) -> Profile:
@@ -112,7 +112,7 @@ def kind_of(dtype: pa.DataType) -> Kind | None:
     return "time" if pa.types.is_timestamp(dtype) or pa.types.is_date(dtype) else None
 
 
-def _column(values: pa.ChunkedArray) -> Column | None:
+def _column(values: pa.ChunkedArray) -> ColumnProfile | None:
     kind = kind_of(values.type)
     if kind is None:
         return None
@@ -126,14 +126,14 @@ def _column(values: pa.ChunkedArray) -> Column | None:
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     flat = values.cast(pa.string()).combine_chunks()
-    return Column(kind=kind, rows=len(flat), nulls=flat.null_count, frequent=frequent(flat))
+    return ColumnProfile(kind=kind, rows=len(flat), nulls=flat.null_count, frequent=frequent(flat))
 
 
-def _truth(values: pa.ChunkedArray) -> Column:
+def _truth(values: pa.ChunkedArray) -> ColumnProfile:
     yes = sum(chunk.true_count for chunk in values.chunks)
     counts = {"true": yes, "false": len(values) - values.null_count - yes}
     kept = {name: count for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count}
-    return Column(kind="truth", rows=len(values), nulls=values.null_count, frequent=Frequent(kept))
+    return ColumnProfile(kind="truth", rows=len(values), nulls=values.null_count, frequent=Frequent(kept))
 
 
 def _floats(values: pa.ChunkedArray) -> Array:
@@ -141,13 +141,13 @@ def _floats(values: pa.ChunkedArray) -> Array:
     return values.cast(pa.float64(), safe=False).to_numpy()
 
 
-def _ordered(kind: Kind, values: Array) -> Column:
+def _ordered(kind: Kind, values: Array) -> ColumnProfile:
     present = np.sort(values)  # NaN last
     rows = len(values)
     present = present[: rows - int(np.isnan(values).sum())]
     if len(present) == 0:
-        return Column(kind=kind, rows=rows, nulls=rows)
-    return Column(
+        return ColumnProfile(kind=kind, rows=rows, nulls=rows)
+    return ColumnProfile(
         kind=kind,
         rows=rows,
         nulls=rows - len(present),
@@ -186,7 +186,7 @@ def merge(parts: Iterable[Profile]) -> Profile:
     return Profile(sum(part.rows for part in listed), columns)
 
 
-def merge_columns(parts: Sequence[Column], name: str = "the column") -> Column:
+def merge_columns(parts: Sequence[ColumnProfile], name: str = "the column") -> ColumnProfile:
     """The profile of a column from those of its parts; raises `BadInput` when they are of several kinds."""
     if len(parts) == 1:
         return parts[0]
@@ -195,7 +195,7 @@ def merge_columns(parts: Sequence[Column], name: str = "the column") -> Column:
         raise BadInput(f"{name} is {' and '.join(sorted(kinds))} in different parts", do="Give it one type.")
     filled = [part for part in parts if part.count]
     sketches = [part.quantiles for part in filled if part.quantiles]
-    return Column(
+    return ColumnProfile(
         kind=kinds.pop(),
         rows=sum(part.rows for part in parts),
         nulls=sum(part.nulls for part in parts),
@@ -227,11 +227,11 @@ def decode(data: bytes) -> Profile:
     """The profile of bytes that `encode` gave; raises `Corrupt` for any other."""
     body = data[8:]
     if data[:4] != _MAGIC or data[4:8] != zlib.crc32(body).to_bytes(4, "little"):
-        raise Corrupt("a stored profile is damaged, or of another version", do="Make the profile again.")
+        raise Corrupt("a stored profile is damaged, or of another version", do="Create the profile again.")
     try:
         whole: Any = msgspec.msgpack.decode(zlib.decompress(body), type=Profile)
     except (zlib.error, msgspec.MsgspecError) as error:
-        raise Corrupt(f"a stored profile can't be read: {error}", do="Make the profile again.") from None
+        raise Corrupt(f"a stored profile can't be read: {error}", do="Create the profile again.") from None
     for column in whole.columns.values():
         if column.quantiles or (column.count and not column.categorical):
             check(column.quantiles, column.count)

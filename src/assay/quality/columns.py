@@ -1,9 +1,7 @@
-"""What is odd about single columns and pairs of them, seen in a sample of the rows."""
+"""What is odd about single columns, seen in a sample of the rows."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import combinations
 
 import numpy as np
 
@@ -12,8 +10,8 @@ from assay.contract.columns import Array
 from assay.quality.report import Finding
 from assay.quality.sample import Sample
 
-#: Nearly constant, alike, and too many values to be categories.
-_NEARLY, _ALIKE, _MANY = 0.995, 0.95, 1000
+#: Nearly constant, and too many values to be categories.
+_NEARLY, _MANY = 0.995, 1000
 #: How many interquartile ranges beyond the quartiles a value is far, and very far.
 _FAR, _VERY_FAR, _FEW = 10, 50, 0.005
 _CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
@@ -34,7 +32,7 @@ def constant(sample: Sample) -> Iterator[Finding]:
             said, severity = f"is the same in {share(top / len(there))} of the rows", "low"
         else:
             continue
-        do = "Leave it out: it tells a model nothing."
+        do = "Leave it out: a model learns nothing from it."
         yield Finding(
             kind="constant",
             columns=(name,),
@@ -67,7 +65,7 @@ def outliers(sample: Sample) -> Iterator[Finding]:
                 severity="high" if far.max() > _VERY_FAR else "medium",
                 sentence=f"{name}: {_many(len(odd))} far from the others, like {number(worst)}; half lie in "
                 f"{number(float(low))} to {number(float(high))}",
-                do=f'Declare what is possible: col("{name}").between(...).',
+                do=f'Declare the possible range: col("{name}").between(...).',
                 value=float(far.max()),
             )
 
@@ -106,7 +104,7 @@ def _stands(name: str, code: str, part: float) -> Finding:
         columns=(name,),
         severity="high" if part > 0.01 else "medium",
         sentence=f"{name} is {cell(code)} in {share(part)} of the rows, which looks like a missing value",
-        do="Write null instead: a model takes it for a value.",
+        do="Write null instead, because a model treats it as a value.",
         value=part,
     )
 
@@ -127,7 +125,7 @@ def spelling(sample: Sample) -> Iterator[Finding]:
                 columns=(name,),
                 severity="medium",
                 sentence=f"{name} has categories that differ in case or spaces alone: {shown}",
-                do="Write each in one way.",
+                do="Use one spelling for each.",
                 value=float(len(several)),
             )
 
@@ -142,78 +140,6 @@ def many_values(sample: Sample) -> Iterator[Finding]:
                 columns=(name,),
                 severity="low",
                 sentence=f"{name} has {number(len(texts))} different values in {number(there)} rows",
-                do="A model learns rare categories by heart: group them, or leave the column out.",
+                do="Group rare categories, or leave the column out: a model memorises them.",
                 value=len(texts) / there,
             )
-
-
-def alike(sample: Sample) -> Iterator[Finding]:
-    """Columns that are the same, or rise and fall together, or whose categories go together."""
-    numbers = {name: sample.numbers(name) for name in sample.of("number", "whole")}
-    for a, b in combinations(numbers, 2):
-        yield from _pair(
-            a, b, abs(spearman(numbers[a], numbers[b])), same=_equal(numbers[a], numbers[b]), how="rank correlation"
-        )
-    texts = {name: codes for name, (codes, known) in sample.codes.items() if 1 < len(known) <= 100}
-    for a, b in combinations(texts, 2):
-        same = sample.table[a].equals(sample.table[b])
-        yield from _pair(a, b, cramers_v(texts[a], texts[b]), same=same, how="Cramér's V")
-
-
-def _equal(a: Array, b: Array) -> bool:
-    return len(a) > 0 and bool(np.array_equal(a, b, equal_nan=True)) and not bool(np.isnan(a).all())
-
-
-def _pair(a: str, b: str, strength: float, *, same: bool, how: str) -> Iterator[Finding]:
-    do = "Leave one out, unless they may differ when the model is served."
-    if same:
-        sentence = f"{a} and {b} are the same in every row"
-        yield Finding(kind="duplicate columns", columns=(a, b), severity="medium", sentence=sentence, do=do, value=1.0)
-    elif strength > _ALIKE:
-        sentence = f"{a} and {b} tell almost the same ({how} {strength:.3f})"
-        yield Finding(kind="correlated", columns=(a, b), severity="low", sentence=sentence, do=do, value=strength)
-
-
-def spearman(a: Array, b: Array) -> float:
-    """Rank correlation of two columns, shape (n,), over the rows that have both; 0 when one is constant.
-
-    Source: Spearman (1904), The Proof and Measurement of Association between Two Things; ties get their mean rank.
-    """
-    both = np.isfinite(a) & np.isfinite(b)
-    if both.sum() < 3:
-        return 0.0
-    ranks = [mean_ranks(one[both]) for one in (a, b)]
-    spreads = [float(rank.std()) for rank in ranks]
-    if not all(spreads):
-        return 0.0
-    return float(((ranks[0] - ranks[0].mean()) * (ranks[1] - ranks[1].mean())).mean() / (spreads[0] * spreads[1]))
-
-
-def mean_ranks(values: Array) -> Array:
-    """Ranks from 0, those of equal values averaged; shape (n,).
-
-    >>> mean_ranks(np.array([3.0, 1.0, 3.0])).tolist()
-    [1.5, 0.0, 1.5]
-    """
-    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[codes]
-
-
-def cramers_v(a: Array, b: Array) -> float:
-    """How far categories go together, 0 to 1, from codes of shape (n,) with -1 for missing; corrected for its bias.
-
-    Source: Bergsma (2013), A bias-correction for Cramér's V and Tschuprow's T, equations 7 to 9.
-    """
-    both = (a >= 0) & (b >= 0)
-    n = int(both.sum())
-    if n < 2:
-        return 0.0
-    (rows, i), (columns, j) = (np.unique(one[both], return_inverse=True) for one in (a, b))
-    r, c = len(rows), len(columns)
-    if min(r, c) < 2:
-        return 0.0
-    table = np.bincount(i * c + j, minlength=r * c).reshape(r, c)
-    expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / n
-    phi2 = max(float(((table - expected) ** 2 / expected).sum()) / n - (r - 1) * (c - 1) / (n - 1), 0.0)
-    smaller = min(r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)) - 1
-    return math.sqrt(min(phi2 / smaller, 1.0)) if smaller > 0 else 0.0

@@ -6,7 +6,7 @@ import numpy as np
 
 from assay.contract.columns import Array
 from assay.errors import BadInput
-from assay.model.score import score
+from assay.metrics import score
 from assay.quality.report import Finding
 from assay.quality.sample import Sample
 
@@ -29,7 +29,7 @@ def outcomes(sample: Sample, label: str) -> Array:
     values = sample.numbers(label)
     known = np.unique(values[~np.isnan(values)])
     if len(known) < 2:
-        raise BadInput(f"the label {label} has no two values", do="Name a label that differs between rows.")
+        raise BadInput(f"the label {label} does not have two values", do="Name a label that differs between rows.")
     split = values > (known[0] if len(known) == 2 else np.nanmedian(values))
     return np.where(np.isnan(values), np.nan, split).astype(float)
 
@@ -39,7 +39,7 @@ def leaks(sample: Sample, label: str) -> tuple[list[Finding], dict[str, float]]:
 
     Each column is turned into the share of the label among rows like it (of its bin or category), learnt on four
     fifths of the rows and told of the last; columns are combined by adding their log-odds, as naive Bayes does. A column
-    is a leak when it alone tells far more than all others together.
+    is a leak when it alone predicts far more than all others together.
     """
     y = outcomes(sample, label)
     there = ~np.isnan(y)
@@ -54,16 +54,16 @@ def leaks(sample: Sample, label: str) -> tuple[list[Finding], dict[str, float]]:
 
 
 def _suspects(alone: Mapping[str, float], odds: Mapping[str, Array], y: Array) -> list[str]:
-    suspects = [name for name, value in alone.items() if value >= SUSPECT]
+    suspects = {name: None for name, value in alone.items() if value >= SUSPECT}
+    left = len(odds) - len(suspects)
+    rest = _together([one for name, one in odds.items() if name not in suspects])
     for name, value in alone.items():
-        others = [one for other, one in odds.items() if other != name and other not in suspects]
-        if (
-            name not in suspects
-            and value >= LEAST
-            and value > (score("auc", y, _together(others)) if others else 0.5) + ABOVE
-        ):
-            suspects.append(name)
-    return suspects
+        if name in suspects or value < LEAST:
+            continue
+        if value > (score("auc", y, rest - odds[name]) if left > 1 else 0.5) + ABOVE:
+            suspects[name] = None
+            left, rest = left - 1, rest - odds[name]
+    return list(suspects)
 
 
 def _findings(
@@ -75,16 +75,17 @@ def _findings(
     y: Array,
     label: str,
 ) -> Iterator[Finding]:
+    others = _together(rest)
     for name in suspects:
-        together = score("auc", y, _together([odds[name], *rest]))
+        together = score("auc", y, odds[name] + others)
         if alone[name] >= _SAME:
             said = f"{name} tells {label} in every row (AUC {alone[name]:.3f}): it is the label in other words"
         else:
             said = (
-                f"{name} alone tells {label} with AUC {alone[name]:.2f}; all other columns together reach {without:.2f}, "
+                f"{name} alone predicts {label} with AUC {alone[name]:.2f}; all other columns together reach {without:.2f}, "
                 f"with it {together:.2f}"
             )
-        do = "Ask whether it is known when the model predicts; if it is written afterwards, leave it out."
+        do = "Check whether it is known at the time of prediction. If it is written afterwards, leave it out."
         yield Finding(kind="leakage", columns=(name,), severity="high", sentence=said, do=do, value=alone[name])
 
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from assay.draw import Shown
+
 Severity = Literal["high", "medium", "low"]
 Kind = Literal[
     "leakage", "duplicate rows", "duplicate columns", "missing", "coded missing", "constant", "correlated", "outliers", "spelling", "many values"
@@ -25,7 +27,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     value: float
 
 
-class Quality(msgspec.Struct, frozen=True, kw_only=True):
+class Quality(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """What is odd about a table."""
 
     target: str

@@ -7,14 +7,15 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from assay.checks.tables import Table
-from assay.checks.view import FILE, ROW, TIMES, VIEW, Kind
 from assay.contract.columns import Array
 from assay.contract.formats.sql import quoted
+from assay.tables import Table
+from assay.tables.view import FILE, ROW, TIMES, VIEW, Kind
 
-ROWS = 200_000
+#: The most rows, and the most values of all columns together.
+ROWS, VALUES = 200_000, 20_000_000
 #: What the hash of a row's place is divided by.
-_PARTS = 10_000
+_PARTS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,13 @@ class Sample:
 
 
 def take(table: Table, total: int) -> Sample:
-    """At most some 200,000 rows."""
+    """At most some 200,000 rows, fewer where there are more than 100 columns."""
     kinds: dict[str, Kind] = {name: kind for name, kind in table.kinds.items() if kind != "other"}
     picked = f"SELECT {', '.join(map(quoted, kinds))} FROM {VIEW}"
-    if total > ROWS:
+    most = min(ROWS, VALUES // max(len(kinds), 1))
+    if total > most:
         placed = table.rows(f"SELECT count({quoted(ROW)}) AS n FROM {VIEW}")[0]["n"] == total
-        part = ROWS / total
+        part = most / total
         place = f"hash(concat({quoted(FILE)}, ' ', {quoted(ROW)})) % {_PARTS} < {round(part * _PARTS)}"
         picked += f" WHERE {place if placed else f'random() < {part}'}"
     batches = list(table.batches(picked))

@@ -1,14 +1,14 @@
 """Looks at a table from every side."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
-from assay.checks.tables import Target, open_table
 from assay.errors import BadInput, near_miss
-from assay.quality import columns, whole
+from assay.quality import columns, counts
+from assay.quality.alike import alike
 from assay.quality.leakage import leaks
 from assay.quality.report import Finding, Quality, worst_first
 from assay.quality.sample import Sample, take
+from assay.tables import Target, using
 
 _LOOKS: tuple[Callable[[Sample], Iterator[Finding]], ...] = (
     columns.constant,
@@ -16,28 +16,29 @@ _LOOKS: tuple[Callable[[Sample], Iterator[Finding]], ...] = (
     columns.coded_missing,
     columns.spelling,
     columns.many_values,
-    columns.alike,
+    alike,
 )
 
 
 def quality(target: Target, label: str | None = None) -> Quality:
     """What is odd about a table, worst first; with `label`, what a model shall predict, also what leaks it.
 
-    Counts of rows and missing values are of all rows, the rest is seen in a sample of 200,000 at most. Raises
+    Counts of rows and missing values are of all rows, the rest is seen in a sample of 200,000 at most, and of
+    20 million values. Raises
     `BadInput` for an empty table, an unknown label, or one without two values; and as `assay.checks.check` does.
 
     >>> import pyarrow as pa
     >>> [one.sentence for one in quality(pa.table({"a": [1, 2, 3], "b": ["x", "x", "x"]})).findings]
     ['b holds one and the same value in every row']
     """
-    with closing(open_table(target)) as table:
+    with using(target) as table:
         if label is not None and label not in table.kinds:
             hint = near_miss(label, table.kinds)
             raise BadInput(f"{table.name} has no column {label}", *[hint] * bool(hint), do="Name the label's column.")
-        total, values = whole.counts(table)
+        total, values = counts.counts(table)
         if not total:
-            raise BadInput(f"{table.name} is empty", do="Look at a table with rows.")
-        found = [*whole.missing(values, total), *whole.duplicate_rows(table, total)]
+            raise BadInput(f"{table.name} is empty", do="Use a table with rows.")
+        found = [*counts.missing(values, total), *counts.duplicate_rows(table, total)]
         sample = take(table, total)
         for look in _LOOKS:
             found += look(sample)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from itertools import count
 from secrets import token_hex
 from typing import Any
@@ -12,9 +13,12 @@ import msgspec
 
 from assay import context
 from assay.contract import Invalid
-from assay.errors import AssayError, BadInput
+from assay.errors import AssayError, BadInput, Corrupt, Unavailable
+from assay.listen import Body, Budget, TooLarge
+from assay.listen.bodies import Busy, Gone
 from assay.serve.answer import Served, answer, read
 from assay.serve.batch import Batcher
+from assay.store.delivery import Supervisor
 
 log = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -28,8 +32,8 @@ _JSON = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
 
 
-class TooLarge(BadInput):
-    """The body is beyond the bound."""
+#: What large bodies may take in all.
+BODIES_BYTES = 64 << 20
 
 
 class App:
@@ -40,7 +44,14 @@ class App:
         self.served = served
         #: The prediction log of every version that answered: a large request may still write to an older one.
         self.logs = [served.log]
+        #: Who looks after the process that drains the prediction log.
+        self.drainer: Supervisor | None = None
+        #: What can't be drained at present, in words.
+        self.waiting = ""
+        #: Why it is not known whether the version that answers is still the champion, in words.
+        self.unknown = ""
         self._batcher = Batcher()
+        self._bodies = Budget(BODIES_BYTES)
         self._ids = count(1)
         self._prefix = token_hex(6)
 
@@ -71,14 +82,17 @@ class App:
         request = context.request_id.set(request_id)
         version = context.model_version.set(None)
         try:
-            body = await _body(receive)
-            served = self.served
-            context.model_version.set(served.name)
-            if len(body) <= INLINE_BYTES:
-                said = await self._batcher.answer(served, read(served, body, request_id))
-            else:
-                said = await asyncio.to_thread(answer, served, body, request_id)
+            with Body(self._bodies, MAX_BODY_BYTES) as held:
+                body = await held.read(receive)
+                served = self.served
+                context.model_version.set(served.name)
+                if len(body) <= INLINE_BYTES:
+                    said = await self._batcher.answer(served, read(served, body, request_id))
+                else:
+                    said = await asyncio.to_thread(answer, served, body, request_id)
             await _reply(send, 200, said)
+        except Gone:
+            log.info("the client broke off")
         except AssayError as error:
             status, said = _refusal(error, request_id)
             await _reply(send, status, said)
@@ -97,30 +111,27 @@ class App:
 
     def _health(self) -> dict[str, Any]:
         version = self.served.version
-        dropped = sum(one.dropped for one in self.logs)
+        dropping = self.served.log.dropping
+        drainer = self.drainer.fault if self.drainer else ""
+        said = (
+            ["dropping rows of the prediction log"]
+            if dropping
+            else [words for words in (drainer, self.waiting, self.unknown) if words]
+        )
         return {
-            "status": "dropping rows of the prediction log" if dropped else "ok",
+            "status": "; ".join(said) or "ok",
             "model": version.model,
             "version": version.version,
             "trained_until": version.trained_until,
-            "dropped_rows": dropped,
+            "dropping": dropping,
+            "dropped_rows": sum(one.dropped for one in self.logs),
+            "last_dropped_at": max((one.last_dropped for one in self.logs if one.last_dropped), default=None),
+            "outside_contract": asdict(self.served.counts),
+            "drainer": drainer or "ok",
+            "drainer_restarts": self.drainer.restarts if self.drainer else 0,
+            "undrained": self.waiting,
+            "champion": self.unknown or "ok",
         }
-
-
-async def _body(receive: Receive) -> bytes:
-    message = await receive()
-    if not message.get("more_body"):
-        parts = [message.get("body", b"")]
-    else:
-        parts, size = [message["body"]], len(message["body"])
-        while message.get("more_body") and size <= MAX_BODY_BYTES:
-            message = await receive()
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-    body = b"".join(parts)
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES:,} bytes", do="Send fewer rows a request.")
-    return body
 
 
 def _refusal(error: AssayError, request_id: str) -> tuple[int, bytes]:
@@ -131,7 +142,9 @@ def _refusal(error: AssayError, request_id: str) -> tuple[int, bytes]:
     if isinstance(error, BadInput):
         log.info("refused: %s", error.what)
         return 413 if isinstance(error, TooLarge) else 400, _error(str(error), request_id)
-    log.error("%s", error)
+    (log.info if isinstance(error, Busy) else log.error)("%s", error)
+    if isinstance(error, Unavailable) and not isinstance(error, Corrupt):
+        return 503, _error(str(error), request_id)
     return 500, _error(error.what, request_id)
 
 

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass
 
 from assay import context
-from assay.serve.answer import Request, Served, answer_all
+from assay.serve.answer import NotLogged, PredictionRequest, Served, answer_all
 
 #: So that no answer is much later than it would be alone.
 MAX_ROWS = 64
@@ -16,8 +16,17 @@ MAX_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    request: Request
+    request: PredictionRequest
     said: "asyncio.Future[bytes]"
+
+    def set(self, said: bytes | Exception) -> None:
+        """Hand over the answer, unless nobody waits for it any more."""
+        if self.said.done():
+            return
+        if isinstance(said, Exception):
+            self.said.set_exception(said)
+        else:
+            self.said.set_result(said)
 
 
 class Batcher:
@@ -28,7 +37,7 @@ class Batcher:
         self._waiting: list[_Waiting] = []
         self._rows = 0
 
-    async def answer(self, served: Served, request: Request) -> bytes:
+    async def answer(self, served: Served, request: PredictionRequest) -> bytes:
         """The answer, as `answer_all` gives and raises it."""
         rows = len(request.decoded.rows)
         if self._waiting and (served is not self._served or self._rows + rows > MAX_ROWS):
@@ -59,13 +68,14 @@ def _answered(served: Served, waiting: list[_Waiting]) -> bool:
     token = context.request_id.set(None)  # what is logged now belongs to no single request
     try:
         said = answer_all(served, [one.request for one in waiting])
+    except NotLogged as error:
+        said = [error] * len(waiting)
     except Exception:  # noqa: BLE001 - it is raised again by the request that it belongs to
         return False
     finally:
         context.request_id.reset(token)
     for one, text in zip(waiting, said, strict=True):
-        if not one.said.done():
-            one.said.set_result(text)
+        one.set(text)
     return True
 
 
@@ -74,8 +84,6 @@ def _answer_alone(served: Served, one: _Waiting) -> None:
         try:
             (said,) = answer_all(served, [one.request])
         except Exception as error:  # noqa: BLE001 - raised where the request waits
-            if not one.said.done():
-                one.said.set_exception(error)
+            one.set(error)
         else:
-            if not one.said.done():
-                one.said.set_result(said)
+            one.set(said)

@@ -2,9 +2,11 @@
 
 import http.client
 import re
+import ssl
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,11 +16,15 @@ import numpy as np
 from assay.contract import fields
 from assay.contract.decode import to_json
 from assay.errors import BadInput, Unavailable, first_few, near_miss
-from assay.model import open_bundle, read
+from assay.model import open_bundle
+from assay.settings import setting
 from assay.store import Store
+from assay.tables import read
 from assay.times import duration, instant
 from assay.track import champion
 
+#: How long one row may take.
+TIMEOUT_S = 30
 _FAULT = re.compile(r"(?P<column>\w+)(?P<sign>[*+=-])(?P<value>[^:]+)(:(?P<share>\d+(\.\d+)?)%)?")
 
 
@@ -87,12 +93,16 @@ def send_day(
     table: str | None = None,
     fault: str | None = None,
     seed: int = 1,
+    cafile: Path | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Sent:
     """Send each row of a day in a request of its own, in order, over one connection.
 
-    Raises `Unavailable` when no server answers at `url`, `BadInput` for a day without rows.
+    The token is that of `ASSAY_TOKEN`; `cafile` has the certificates by which a server with TLS is known, besides those
+    of the machine. Raises `Unavailable` when no server answers at `url`, `BadInput` for a day without rows and for a
+    token that is none or may not predict.
     """
+    server = _Server(url, cafile)
     declared = open_bundle(store, champion(store, model).bundle).model
     source = table or declared.table
     if source is None:
@@ -104,8 +114,47 @@ def send_day(
         raise BadInput(f"{source} has no rows on {day}", do="Choose another day.")
     changed = _with_fault(rows, parse_fault(fault, names), seed) if fault else 0
     sent = Sent(len(rows), changed=changed)
-    _send(sent, rows, url, progress)
+    _send(sent, rows, server, progress)
     return sent
+
+
+class _Server:
+    """Where the rows go."""
+
+    def __init__(self, url: str, cafile: Path | None) -> None:
+        """Raises `BadInput` for an address, a token or a file that can't be used."""
+        self.url = url
+        parts = urlsplit(url)
+        try:
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+            raise BadInput(f"{url!r} is not the URL of a server", do="Write it like http://127.0.0.1:8401.")
+        self.path = f"{parts.path.rstrip('/')}/predict"
+        self.headers = {"content-type": "application/json"} | _authorization()
+        if parts.scheme == "https":
+            trusted = _trusted(cafile)
+            self.connection = http.client.HTTPSConnection(host, port or 443, timeout=TIMEOUT_S, context=trusted)
+        else:
+            self.connection = http.client.HTTPConnection(host, port or 80, timeout=TIMEOUT_S)
+
+
+def _authorization() -> dict[str, str]:
+    token = setting("ASSAY_TOKEN")
+    if token and not re.fullmatch("[!-~]+", token):
+        raise BadInput("ASSAY_TOKEN is not a token", do="Copy it as `assay tokens add` printed it, without spaces.")
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def _trusted(cafile: Path | None) -> ssl.SSLContext:
+    trusted = ssl.create_default_context()
+    try:
+        if cafile:
+            trusted.load_verify_locations(cafile)
+    except OSError as error:  # also of the library, for a file that holds no certificate
+        raise BadInput(f"{cafile} can't be used: {error.strerror or error}", do="Name a file of PEM.") from None
+    return trusted
 
 
 def _with_fault(rows: list[dict[str, Any]], fault: Fault, seed: int) -> int:
@@ -114,26 +163,34 @@ def _with_fault(rows: list[dict[str, Any]], fault: Fault, seed: int) -> int:
     return sum(fault.apply(rows[position]) for position in chosen)
 
 
-def _send(sent: Sent, rows: list[dict[str, Any]], url: str, progress: Callable[[int, int], None]) -> None:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=30)
-    started = time.monotonic()
+def _send(sent: Sent, rows: list[dict[str, Any]], server: _Server, progress: Callable[[int, int], None]) -> None:
+    connection, started = server.connection, time.monotonic()
     try:
         for done, row in enumerate(rows, start=1):
-            connection.request("POST", "/predict", to_json(row), {"content-type": "application/json"})
+            connection.request("POST", server.path, to_json(row), server.headers)
             answered = connection.getresponse()
             body = answered.read()
             if answered.status == http.client.OK:
                 sent.answered += 1
+            elif answered.status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+                raise BadInput(
+                    f"{server.url} refuses to predict: {_words(body)}",
+                    do="Set ASSAY_TOKEN to a token of scope predict: assay tokens add NAME --scope predict",
+                )
             else:
                 sent.refused.append(_words(body))
             if done % 50 == 0 or done == len(rows):
                 progress(done, len(rows))
+    except ssl.SSLCertVerificationError as error:
+        raise Unavailable(
+            f"the certificate of {server.url} is not trusted: {error.verify_message}",
+            do="Give the certificate of who issued it: --cafile FILE",
+        ) from None
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(
-            f"no answer from {url}: {error}",
+            f"no answer from {server.url}: {error}",
             f"{sent.answered:,} of {len(rows):,} rows were answered",
-            do="Is it running? assay serve MODEL",
+            do="Start the server: assay serve MODEL",
         ) from None
     finally:
         connection.close()

@@ -1,6 +1,7 @@
 """Does serving compute what training did? Rows compared one by one, differences named by their shape."""
 
 from assay.skew.find import find_skew
-from assay.skew.report import Finding, SkewReport
+from assay.skew.render import render
+from assay.skew.report import ColumnSkew, SkewReport
 
-__all__ = ["Finding", "SkewReport", "find_skew"]
+__all__ = ["ColumnSkew", "SkewReport", "find_skew", "render"]

@@ -5,8 +5,10 @@ training code on the served inputs. Prediction: the served prediction against th
 features. World: distributions, which only warn.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,17 @@ from assay.contract.columns import TEXT, Array, dtype_of
 from assay.contract.formats.arrow import columns, to_numpy
 from assay.contract.record import key_field, need_event_time
 from assay.errors import NotFound
-from assay.model import Bundle, open_bundle, read
+from assay.model import Bundle, open_bundle
 from assay.predictions import read_rows
 from assay.profiles import Profile, distances, profile
 from assay.profiles.past import SMALL
+from assay.profiles.profile_rows import kept
 from assay.skew.compare import FLOAT32, differs, rounded
 from assay.skew.faults import Evidence, History, name_shapes
-from assay.skew.report import Example, Finding, Named, Place, Shift, SkewReport
+from assay.skew.report import ColumnSkew, Example, FeatureDrift, Named, NotCompared, Place, SkewReport
 from assay.store import Store
-from assay.track import champion, find_version
+from assay.tables import read
+from assay.track import ModelVersion, champion, find_version
 
 EXAMPLES = 5
 #: How far back a stale look-up is looked for.
@@ -42,7 +46,7 @@ class _Search:
 
     served: pa.Table
     tolerance: float
-    findings: list[Finding] = field(default_factory=list[Finding])
+    findings: list[ColumnSkew] = field(default_factory=list[ColumnSkew])
     rounded: set[int] = field(default_factory=set[int])
 
     def compare(
@@ -66,14 +70,21 @@ class _Search:
         evidence = Evidence(column, expected[wrong], served[wrong], unit, history(wrong) if history else None)
         ids = self.served.column("request_id").take(pa.array(rows[wrong])).to_pylist()
         positions = self.served.column("row").take(pa.array(rows[wrong])).to_pylist()
-        where = list(zip(ids, positions, strict=True))
+        where, records = list(zip(ids, positions, strict=True)), self._records(rows[wrong])
         examples = [
-            Example(*where[i], str(keys[wrong[i]]), _plain(expected[wrong[i]]), _plain(served[wrong[i]]))
+            Example(
+                *where[i],
+                str(keys[wrong[i]]),
+                _plain(expected[wrong[i]]),
+                _plain(served[wrong[i]]),
+                records[i],
+                repeated=where[i] in self._repeated,
+            )
             for i in range(min(EXAMPLES, len(wrong)))
         ]
         shapes = [Named(shape.sentence, int(shape.explained.sum())) for shape in name_shapes(evidence)]
         self.findings.append(
-            Finding(
+            ColumnSkew(
                 place=place,
                 column=column,
                 rows=len(wrong),
@@ -81,8 +92,20 @@ class _Search:
                 shapes=shapes,
                 examples=examples,
                 where=where,
+                records=records,
             )
         )
+
+    def _records(self, rows: Array) -> list[str]:
+        """Where each row stands in the prediction log."""
+        some = self.served.select(["segment", "record"]).take(pa.array(rows)).to_pylist()
+        return [f"{row['segment']}#{row['record']}" for row in some]
+
+    @cached_property
+    def _repeated(self) -> set[tuple[str, int]]:
+        """Request ids and positions that more than one row has."""
+        ids = zip(self.served.column("request_id").to_pylist(), self.served.column("row").to_pylist(), strict=True)
+        return {place for place, count in Counter(ids).items() if count > 1}
 
 
 def find_skew(
@@ -99,10 +122,13 @@ def find_skew(
     finding. Raises `NotFound` for an unknown model and when nothing was served.
     """
     bundle = open_bundle(store, champion(store, model).bundle)
-    served = read_rows(store.home, model, since=since)
+    away: list[str] = []
+    served = read_rows(store.home, model, since=since, away=away)
     if served is None or len(served) == 0:
         raise NotFound(
-            f"{model} has served nothing{f' since {since:%Y-%m-%d %H:%MZ}' if since else ''}", do="Widen --since."
+            f"{model} has served no rows{f' since {since:%Y-%m-%d %H:%MZ}' if since else ''}",
+            *[f"known to this machine: {why}" for why in away],
+            do="Choose an earlier --since.",
         )
     search = _Search(served, tolerance)
     source = table or bundle.model.table
@@ -112,6 +138,7 @@ def find_skew(
         rows = np.flatnonzero(served.column("model_version").to_numpy() == number)
         unknown += _compare_inputs(search, version.model.takes, source, rows) if source else 0
         _compare_computed(search, version, rows)
+    shifts, skipped = _shifts(store, bundle, model, served)
     return SkewReport(
         model=model,
         rows=len(served),
@@ -120,8 +147,9 @@ def find_skew(
         table=source,
         unknown_keys=unknown,
         findings=_merged(search.findings),
-        shifts=_shifts(store, bundle, model, served),
+        shifts=shifts,
         rounded=len(search.rounded),
+        skipped=[*(NotCompared("rows", f"those of other machines: {why}", absent=True) for why in away), *skipped],
     )
 
 
@@ -202,14 +230,22 @@ def _compare_computed(search: _Search, bundle: Bundle, rows: Array) -> None:
     key = key_field(bundle.model.takes)
     keys = inputs[key.name] if key else np.arange(len(rows))
     logged = {
-        name: to_numpy(served.column(f"feature_{name}"), TEXT if kind == "text" else np.dtype(np.float64))
+        name: _logged(served, f"feature_{name}", bundle, TEXT if kind == "text" else np.dtype(np.float64))
         for name, kind in bundle.facts.features.items()
     }
     for name, expected in bundle.features(inputs).items():
         search.compare("feature", name, expected, logged[name], rows, keys)
-    output = bundle.model.output
-    said = to_numpy(served.column(f"prediction_{output.name}"), dtype_of(output))
-    search.compare("prediction", output.name, bundle.predict(logged), said, rows, keys)
+    expected = bundle.settle(bundle.predict(logged)).values
+    for one in fields(bundle.model.gives):
+        for name in one.columns:
+            said = _logged(served, f"prediction_{name}", bundle, dtype_of(one))
+            again = expected[name] if one.type is str else expected[name].astype(said.dtype)
+            search.compare("prediction", name, again, said, rows, keys)
+
+
+def _logged(served: pa.Table, name: str, bundle: Bundle, dtype: np.dtype[Any]) -> Array:
+    """A logged column of one version; in a table of several versions it may have the type that holds all of theirs."""
+    return to_numpy(served.column(name).cast(bundle.layout.values[name]), dtype)
 
 
 def _inputs(served: pa.Table, takes: type[Record]) -> Columns[Any]:
@@ -217,9 +253,9 @@ def _inputs(served: pa.Table, takes: type[Record]) -> Columns[Any]:
     return columns(pa.table({one.name: served.column(f"input_{one.name}") for one in fields(takes)}), takes)
 
 
-def _merged(findings: list[Finding]) -> list[Finding]:
+def _merged(findings: list[ColumnSkew]) -> list[ColumnSkew]:
     """One finding a place and column, whatever the number of versions that served."""
-    found: dict[tuple[str, str], Finding] = {}
+    found: dict[tuple[str, str], ColumnSkew] = {}
     for one in findings:
         same = found.get((one.place, one.column))
         if same is None:
@@ -228,7 +264,7 @@ def _merged(findings: list[Finding]) -> list[Finding]:
         shapes = {shape.sentence: shape.rows for shape in same.shapes}
         for shape in one.shapes:
             shapes[shape.sentence] = shapes.get(shape.sentence, 0) + shape.rows
-        found[one.place, one.column] = Finding(
+        found[one.place, one.column] = ColumnSkew(
             place=one.place,
             column=one.column,
             rows=same.rows + one.rows,
@@ -236,31 +272,48 @@ def _merged(findings: list[Finding]) -> list[Finding]:
             shapes=[Named(sentence, rows) for sentence, rows in sorted(shapes.items(), key=lambda item: -item[1])],
             examples=(same.examples + one.examples)[:EXAMPLES],
             where=same.where + one.where,
+            records=same.records + one.records,
         )
     return list(found.values())
 
 
-def _shifts(store: Store, bundle: Bundle, model: str, served: pa.Table) -> list[Shift]:
-    """Features whose distribution among the served rows is not that of the champion's training rows."""
+def _shifts(store: Store, bundle: Bundle, model: str, served: pa.Table) -> tuple[list[FeatureDrift], list[NotCompared]]:
+    """Features whose distribution among the served rows is not that of the champion's training rows; or why not."""
     version = champion(store, model)
     served = served.filter(pa.array(served.column("model_version").to_numpy() == version.version))
-    trained = read_rows(store.home, model, "trained", request_id=version.run_id)
-    if trained is None or len(trained) == 0 or len(served) < ENOUGH_ROWS:
-        return []
+    few = f"{version} served {len(served):,} of these rows; distributions need {ENOUGH_ROWS} from a week"
+    if len(served) < ENOUGH_ROWS:
+        return [], [NotCompared("world", few, absent=False)]
     times = _inputs(served, bundle.model.takes)[need_event_time(bundle.model.takes)]
     if times.max() - times.min() < ENOUGH_TIME:
-        return []
+        return [], [NotCompared("world", f"{few}, and these span less", absent=False)]
+    trained = _trained(store, version)
+    if trained is None:
+        why = f"neither the profile nor the rows that {version} was trained on are on this machine"
+        return [], [NotCompared("world", why, absent=True)]
     names = [f"feature_{name}" for name in bundle.facts.features if f"feature_{name}" in served.column_names]
-    return world(profile(trained.select(names)), profile(served.select(names)))
+    return world(trained, profile(served.select(names))), []
 
 
-def world(trained: Profile, served: Profile) -> list[Shift]:
+def _trained(store: Store, version: ModelVersion) -> Profile | None:
+    """The profile of what a version was trained on: the kept one, or for older versions that of the rows."""
+    known = kept(store, version.model, "trained", version=version.version).get((version.version, ""))
+    if known and known.rows:
+        return known
+    rows = read_rows(store.home, version.model, "trained", request_id=version.run_id, away=[])
+    return profile(rows) if rows is not None and len(rows) else None
+
+
+def world(trained: Profile, served: Profile) -> list[FeatureDrift]:
     """The features whose PSI is larger than small and than chance, largest first."""
-    found: list[Shift] = []
+    found: list[FeatureDrift] = []
     for name, column in served.columns.items():
-        apart = distances(trained.columns[name], column)
+        before = trained.columns.get(name)
+        if before is None or before.kind != column.kind:  # nothing was trained, or nothing served
+            continue
+        apart = distances(before, column)
         if apart.psi > max(SMALL, apart.noise):
-            found.append(Shift(name.removeprefix("feature_"), apart.psi, apart.noise))
+            found.append(FeatureDrift(name.removeprefix("feature_"), float(apart.psi), float(apart.noise)))
     return sorted(found, key=lambda shift: -shift.psi)
 
 

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from assay.draw import Shown
+
 Place = Literal["input", "feature", "prediction"]
 
 
@@ -22,9 +24,13 @@ class Example(msgspec.Struct, frozen=True):
     key: str
     expected: Any
     served: Any
+    #: Its one place in the prediction log: segment and record.
+    record: str = ""
+    #: True when another row has the same request id and position: a client sent its id twice.
+    repeated: bool = False
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class ColumnSkew(msgspec.Struct, frozen=True, kw_only=True):
     """One column that differs in one of the places."""
 
     place: Place
@@ -37,6 +43,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     examples: list[Example]
     #: Every row that differs, as request id and position, so that it can be found again.
     where: list[tuple[str, int]]
+    #: The same rows as `segment#record`, which no two rows share, whatever ids clients send.
+    records: list[str] = []
 
     @property
     def unnamed(self) -> int:
@@ -44,7 +52,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return self.rows - sum(shape.rows for shape in self.shapes)
 
 
-class Shift(msgspec.Struct, frozen=True):
+class FeatureDrift(msgspec.Struct, frozen=True):
     """A feature whose distribution moved: the world, not a fault. It warns only."""
 
     feature: str
@@ -53,7 +61,16 @@ class Shift(msgspec.Struct, frozen=True):
     noise: float
 
 
-class SkewReport(msgspec.Struct, frozen=True, kw_only=True):
+class NotCompared(msgspec.Struct, frozen=True):
+    """A place that was not compared."""
+
+    place: Place | Literal["rows", "world"]
+    why: str
+    #: Whether what it needs should be there and is not: the report is not complete.
+    absent: bool
+
+
+class SkewReport(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """Served rows against training, in four places."""
 
     model: str
@@ -63,12 +80,19 @@ class SkewReport(msgspec.Struct, frozen=True, kw_only=True):
     table: str | None
     #: Served rows whose key the table does not have (yet).
     unknown_keys: int
-    findings: list[Finding]
-    shifts: list[Shift]
+    findings: list[ColumnSkew]
+    shifts: list[FeatureDrift]
     #: Rows that differ from the expected value by no more than rounding to float32.
     rounded: int = 0
+    #: What was not compared, and why.
+    skipped: list[NotCompared] = []
 
     @property
     def clean(self) -> bool:
         """True when no row differs."""
         return not self.findings
+
+    @property
+    def complete(self) -> bool:
+        """False when something that should be there to compare with is not."""
+        return not any(one.absent for one in self.skipped)

@@ -14,6 +14,8 @@ from assay.errors import BadInput, Corrupt, NotFound
 from assay.store.folder import Folder
 from assay.store.parts import Part, pieces, sweep
 
+#: Bytes that are asked of a bucket at a time, few enough for a slow line: each request has a timeout.
+AHEAD = 8 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,6 +35,10 @@ class Shelf(Protocol):
     #: The local folder in which a file grows before it is kept.
     spool: Path
 
+    def path(self, digest: str) -> Path | None:
+        """Where it is, or would be, in a local folder; None in a bucket."""
+        ...
+
     def size(self, digest: str) -> int:
         """Its size in bytes. Raises `NotFound`."""
         ...
@@ -41,8 +47,8 @@ class Shelf(Protocol):
         """Whether it need not be written."""
         ...
 
-    def pieces(self, digest: str, size: int) -> Iterator[bytes]:
-        """Its content."""
+    def pieces(self, digest: str, size: int, ahead: int) -> Iterator[bytes]:
+        """Its content; `ahead` bytes at a time are in memory where it does not lie in a local folder."""
         ...
 
     def keep(self, part: Part, digest: str) -> None:
@@ -53,8 +59,8 @@ class Shelf(Protocol):
         """Whatever lies there: name, size in bytes, when it was kept."""
         ...
 
-    def delete(self, digest: str) -> None:
-        """Remove it, if it is there."""
+    def delete(self, digest: str, *, kept_before: datetime | None = None) -> bool:
+        """Remove it, if it is there, and was not kept again since `kept_before`; whether it was removed."""
         ...
 
 
@@ -88,14 +94,17 @@ class Artifacts:
 
     def put_stream(self, chunks: Iterable[bytes]) -> Stored:
         """Keep what comes piece by piece; nothing is kept when `chunks` raises."""
-        digest = hashlib.sha256()
-        with self._part() as part:
+        growing = self.begin()
+        try:
             for chunk in chunks:
-                digest.update(chunk)
-                part.write(chunk)
-            if not self._shelf.holds(digest.hexdigest(), part.size):
-                self._shelf.keep(part, digest.hexdigest())
-            return Stored(digest.hexdigest(), part.size)
+                growing.write(chunk)
+            return growing.keep()
+        finally:
+            growing.drop()
+
+    def begin(self) -> "Growing":
+        """Begin a file that comes piece by piece; whoever began it calls `drop` at the end, kept or not."""
+        return Growing(self._shelf, self._part())
 
     def get(self, digest: str) -> bytes:
         """The content of `digest`; raises `NotFound`, or `Corrupt` when it no longer matches its name."""
@@ -103,13 +112,18 @@ class Artifacts:
         whole.writelines(self.read(digest))
         return whole.getvalue()
 
-    def read(self, digest: str) -> Iterator[bytes]:
-        """The content of `digest` in pieces of about 1 MiB.
+    @property
+    def in_folder(self) -> bool:
+        """Whether they lie in a local folder, from which a piece is read when it is wanted."""
+        return isinstance(self._shelf, Folder)
+
+    def read(self, digest: str, *, ahead: int = AHEAD) -> Iterator[bytes]:
+        """The content of `digest` in pieces of at most 256 KiB; of a bucket, `ahead` bytes are asked for at a time.
 
         Raises `NotFound` at once. Raises `Corrupt` after the last piece when they do not match the digest: trust
         nothing before the end.
         """
-        return self._checked(digest, self.size(digest))
+        return self._checked(digest, self.size(digest), ahead)
 
     def fetch(self, digest: str, to: Path) -> None:
         """Write the content of `digest` into a file, which changes only once all of it is there and is checked."""
@@ -125,9 +139,10 @@ class Artifacts:
 
     def path(self, digest: str) -> Path:
         """Where `digest` is kept in a local folder; a digest never becomes another path. `BadInput` for a bucket."""
-        if not isinstance(self._shelf, Folder):
-            raise BadInput(f"an artifact in {self._shelf.name} has no path", do="Fetch it into a file.")
-        return self._shelf.path(_sound(digest))
+        path = self._shelf.path(_sound(digest))
+        if path is None:
+            raise BadInput(f"an artifact in {self._shelf.name} has no path", do="Use fetch() to write it into a file.")
+        return path
 
     def digests(self) -> Iterator[tuple[str, int, datetime]]:
         """Every artifact: digest, size in bytes, when it was kept; in no order."""
@@ -136,9 +151,9 @@ class Artifacts:
             if _DIGEST.fullmatch(digest) and digest.startswith(first) and len(first) == 2:
                 yield digest, size, modified
 
-    def delete(self, digest: str) -> None:
-        """Remove `digest`, if it is there."""
-        self._shelf.delete(_sound(digest))
+    def delete(self, digest: str, *, kept_before: datetime | None = None) -> bool:
+        """Remove `digest`, if it is there, and was not kept again since `kept_before`; whether it was removed."""
+        return self._shelf.delete(_sound(digest), kept_before=kept_before)
 
     def sweep(self) -> int:
         """Remove what killed processes left half written more than an hour ago; returns how many files."""
@@ -147,14 +162,39 @@ class Artifacts:
     def _part(self) -> Part:
         return Part(self._shelf.spool, f"an artifact into {self._shelf.spool}")
 
-    def _checked(self, digest: str, size: int) -> Iterator[bytes]:
+    def _checked(self, digest: str, size: int, ahead: int) -> Iterator[bytes]:
         seen = hashlib.sha256()
-        for piece in self._shelf.pieces(digest, size):
+        for piece in self._shelf.pieces(digest, size, ahead):
             seen.update(piece)
             yield piece
         if seen.hexdigest() != digest:
             where = f"{self._shelf.name}/{digest[:2]}/{digest}"
             raise Corrupt(f"artifact {digest[:12]} is damaged", where, do="Restore it from a backup.")
+
+
+class Growing:
+    """A file that is not whole yet."""
+
+    def __init__(self, shelf: Shelf, part: Part) -> None:
+        self._shelf = shelf
+        self._digest = hashlib.sha256()
+        self._part = part.__enter__()
+
+    def write(self, piece: bytes) -> None:
+        """Append to it."""
+        self._digest.update(piece)
+        self._part.write(piece)
+
+    def keep(self) -> Stored:
+        """It is whole."""
+        digest, size = self._digest.hexdigest(), self._part.size
+        if not self._shelf.holds(digest, size):
+            self._shelf.keep(self._part, digest)
+        return Stored(digest, size)
+
+    def drop(self) -> None:
+        """Leave nothing of what was not kept."""
+        self._part.__exit__()
 
 
 def _sound(digest: str) -> str:
@@ -164,7 +204,7 @@ def _sound(digest: str) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is either there whole or not at all, also after a power cut; who may read it, the umask says."""
+    """Write a file that is either there whole or not at all, also after a power cut; its mode is as `Part.keep` says."""
     with Part(path.parent, str(path)) as part:
         part.write(data)
         part.keep(path)
@@ -178,7 +218,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in sorted(files):
-            if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+            if not _relative(name):
                 raise BadInput(f"{name!r} can't be the name of a packed file")
             entry = tarfile.TarInfo(name)
             entry.size = len(files[name])
@@ -187,10 +227,23 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
-    """The files of `pack`; nothing is written, so no name can leave a folder. Raises `Corrupt` for other bytes."""
+    """The files of `pack`; nothing is written, so no name can leave a folder.
+
+    Raises `Corrupt` for other bytes: links, sparse files (a few bytes that claim to be terabytes), names that `pack`
+    refuses and names that stand twice.
+    """
+    found: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-            found = ((entry.name, tar.extractfile(entry)) for entry in tar.getmembers())
-            return {name: file.read() for name, file in found if file}
-    except tarfile.TarError as error:
+            for entry in tar:
+                file = None if entry.issparse() or not entry.isreg() else tar.extractfile(entry)
+                if file is None or not _relative(entry.name) or entry.name in found or not 0 <= entry.size <= len(data):
+                    raise tarfile.ReadError(f"{entry.name[:100]!r} is not a file that a pack holds")
+                found[entry.name] = file.read()
+    except (tarfile.TarError, ValueError, OSError, RecursionError) as error:
         raise Corrupt(f"a pack of files can't be read: {error}", do="Restore it from a backup.") from None
+    return found
+
+
+def _relative(name: str) -> bool:
+    return not any(part in ("", ".", "..") for part in name.split("/")) and "\0" not in name

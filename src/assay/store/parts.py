@@ -3,17 +3,24 @@
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from time import time
 from typing import Self
 from uuid import uuid4
 
 from assay.errors import NotFound, Unavailable
+from assay.store.durable import make_folder, share_open_file, sync_folder
 
 #: Bytes that are read or written at a time.
 PIECE = 1 << 20
+#: Bytes of content that are given out at a time: whoever passes them on to a slow client holds a few of them.
+READ = 256 << 10
 #: A part that nobody has touched for so long belongs to a process that was killed.
 LEFT_S = 3600.0
+#: Content that is kept again and is older than this is made young again, so that no clean-up by age takes it: half of
+#: the age that a clean-up spares.
+RENEW_AFTER = timedelta(hours=12)
 _MARK = ".part-"
 
 
@@ -30,7 +37,7 @@ class Part:
 
     def __enter__(self) -> Self:
         with self._disk():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             self._file = self.path.open("xb")
         return self
 
@@ -45,17 +52,18 @@ class Part:
             self._file.flush()
 
     def keep(self, path: Path) -> None:
-        """Make it the file at `path`, on the same disk, in place of what was there; who may read it, the umask says."""
+        """Make it the file at `path`, on the same disk, in place of what was there.
+
+        Its mode is that of the umask; in a folder of the group, the group may write it.
+        """
         with self._disk():
             self._file.flush()
+            make_folder(path.parent)
+            share_open_file(self._file.fileno(), path.parent)
             os.fsync(self._file.fileno())
             self._file.close()
-            new_folder = not path.parent.is_dir()
-            path.parent.mkdir(parents=True, exist_ok=True)
             self.path.replace(path)
-            _sync(path.parent)
-            if new_folder:
-                _sync(path.parent.parent)
+            sync_folder(path.parent)
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # what a full disk did not take is not wanted any more
@@ -69,7 +77,7 @@ class Part:
             yield
         except OSError as error:
             raise Unavailable(
-                f"can't write {self._goal}: {error.strerror}", do="Free some disk space or mend the rights."
+                f"can't write {self._goal}: {error.strerror}", do="Free some disk space or correct the permissions."
             ) from None
 
 
@@ -98,16 +106,5 @@ def sweep(folder: Path) -> int:
         except FileNotFoundError:
             continue  # its process, or another sweep, was quicker
         except OSError as error:
-            raise Unavailable(f"can't remove {part}: {error.strerror}", do="Mend the rights.") from None
+            raise Unavailable(f"can't remove {part}: {error.strerror}", do="Correct the permissions.") from None
     return swept
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut, so that nobody refers to a file that is gone."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

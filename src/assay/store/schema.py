@@ -56,6 +56,7 @@ experiments = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("deleted_at", Moment),
+    sqlite_autoincrement=True,  # no number is given twice, not even that of an experiment deleted for good
 )
 experiment_tags = Table(
     "experiment_tags",
@@ -87,8 +88,17 @@ runs = Table(
     Column("data_identity", JSON),
     Column("command", Text),
     Column("error", Text),
+    # the processes that write it, one a line, while it runs; null: a client of MLflow does, or nobody any more
+    Column("owner", Text),
+    Column("written_at", Moment),  # when a client of MLflow last wrote to it, to the minute
     Index("runs_by_time", "name", "started_at"),
     Index("runs_of_an_experiment", "experiment_id", "started_at"),
+)
+Index(
+    "runs_with_owner",
+    runs.c.status,
+    sqlite_where=runs.c.owner.is_not(None),
+    # In PostgreSQL too, as the migration makes it: saying so here would load its dialect into every server.
 )
 params = Table(
     "params",
@@ -203,7 +213,7 @@ logged_model_metrics = Table(
     Column("value", Float(53)),  # null when it is not a number
     Column("dataset_name", String(500)),
     Column("dataset_digest", String(64)),
-    Index("metrics_of_a_logged_model", "model_id", "name"),
+    Index("metrics_of_a_logged_model", "model_id", "name", "at_us"),
 )
 logged_model_artifacts = Table(
     "logged_model_artifacts",
@@ -296,6 +306,17 @@ journal = Table(
     Column("ended_at", Moment, nullable=False),
 )
 
+# store: who works on what: run/ID, and process/HOLDER for processes that write runs; times are the database's
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("holder", Text, nullable=False),  # empty: nobody
+    Column("token", BigInteger, nullable=False),  # grows with each holder
+    Column("renewed_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
 # bless: every verdict and every move of an alias, append-only (triggers refuse UPDATE and DELETE), hash-chained
 ledger = Table(
     "ledger",
@@ -308,6 +329,23 @@ ledger = Table(
     Column("body", Text, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+)
+
+# bless: the verdicts and publications of what-ifs, which production knows nothing of
+what_ifs = Table(
+    "what_ifs",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("name", String(250), nullable=False),
+    Column("tick", String(250), nullable=False),  # the run of a pipeline, or the call of one
+    Column("model", String(200), nullable=False),
+    Column("kind", String(20), nullable=False),  # verdict, published
+    Column("bundle", String(64), nullable=False),
+    Column("run_id", String(200), nullable=False, index=True),  # the training run
+    Column("trained_until", Moment, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("what_ifs_by_name", "name", "model"),
 )
 
 # profiles: of the training rows of each model version (day is empty), and of each day of served rows
@@ -335,4 +373,13 @@ check_reports = Table(
     Column("rows", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     Index("check_reports_by_time", "target", "checked_at"),
+)
+
+# gc: what a clean-up is about to remove, so that nobody counts on it meanwhile
+gc_marks = Table(
+    "gc_marks",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("gc", String(32), primary_key=True),
+    Column("at", Moment, nullable=False),
 )

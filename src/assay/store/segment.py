@@ -85,7 +85,7 @@ def scan(data: bytes) -> Scan:
     sync = data[len(MAGIC) : _FIRST]
     meta = _payload(data, sync, _FIRST)
     if meta is None:
-        raise Corrupt("the first frame of the segment is damaged", do="Its records can't be understood without it.")
+        raise Corrupt("the first frame of the segment is damaged", do="Its records can't be read without it.")
     at = _FIRST + _HEADER.size + len(meta)
     records: list[bytes] = []
     damaged: list[tuple[int, int]] = []
@@ -101,6 +101,19 @@ def scan(data: bytes) -> Scan:
         damaged.append((at, following - at))
         at = following
     return Scan(meta, records, 0, damaged)
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether these are the bytes of a segment without damage and without an unfinished frame.
+
+    >>> is_whole(opening(7, b"meta") + frame(7, b"one")), is_whole(opening(7, b"meta") + frame(7, b"one")[:-1])
+    (True, False)
+    """
+    try:
+        found = scan(data)
+    except Corrupt:
+        return False
+    return not found.damaged and not found.torn_bytes
 
 
 def _payload(data: bytes, sync: bytes, at: int) -> bytes | None:

@@ -3,6 +3,10 @@
 What is written is in the kernel when `append` returns, so killing the process loses nothing; a power cut loses at
 most what came after the last `tick`. A drainer (`drain.py`) moves whole segments to where they are queried.
 
+An fsync that failed is never tried again on the same file: the kernel may have dropped the pages and would say yes.
+The segment is written again instead, as a new file of the same name, from what can be read of it; where that fails
+too, it is closed, reported and left to the drainer, whose destination is then the first safe place of its records.
+
 A process holds a lock on the segment that it writes. The kernel drops it when the process ends, however it ends, so
 a segment without a lock is closed or orphaned, and any drainer may take it.
 """
@@ -13,6 +17,7 @@ import logging
 import os
 import secrets
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -22,7 +27,9 @@ from typing import Self
 from weakref import WeakSet
 
 from assay.errors import BadInput
-from assay.store.segment import QUARANTINE, SUFFIX, frame, opening
+from assay.store.delivery import faults
+from assay.store.durable import make_folder, open_writable, sync_folder
+from assay.store.segment import QUARANTINE, SUFFIX, frame, is_whole, opening
 
 log = logging.getLogger(__name__)
 WARN_EVERY_S = 60.0
@@ -51,9 +58,11 @@ class Spool:
     ) -> None:
         """Name the spool; the first segment is made by the first append, so an idle process leaves no file."""
         if not meta:
-            raise BadInput("a spool needs a meta record", do="Say what its records are.")
+            raise BadInput("a spool needs a meta record", do="Pass a description of its records.")
         if topic in ("", QUARANTINE) or topic.startswith(".") or Path(topic).name != topic:
-            raise BadInput(f"a spool can't be called {topic!r}", do="Take one word that can name a folder.")
+            raise BadInput(
+                f"{topic!r} can't be the name of a spool", do="Use one word that can be the name of a folder."
+            )
         self.folder = folder / topic
         #: Records that this process could not keep.
         self.dropped = 0
@@ -123,9 +132,15 @@ class Spool:
         except FileNotFoundError:
             self._left(path)
             return
+        except NotSynced as error:
+            with self._lock:
+                if self._path == path:
+                    self._write_again(error)
+            self._say()
+            return
         except OSError as error:
-            log.warning("spool %s: fsync failed: %s", self.folder, error.strerror)
-            size = synced  # the next tick tries again
+            log.warning("spool %s: can't be synced now: %s", self.folder, error.strerror)
+            return  # nothing was synced, and nothing was lost: the next tick tries again
         with self._lock:
             if self._path == path:
                 self._synced = size
@@ -188,8 +203,8 @@ class Spool:
     def _open_segment(self, room: int) -> None:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         path, hidden = self.folder / name, self.folder / f".{name}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(hidden, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        make_folder(self.folder)
+        self._file = _new_file(hidden)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)  # before anyone can see the segment
             _write_whole(self._file, self._opening)
@@ -208,9 +223,42 @@ class Spool:
             self._expires = inf  # what a signal handler appends meanwhile still goes into this segment
             try:
                 _put_on_disk(path, self._size, self._synced)
+            except NotSynced as error:
+                self._write_again(error)
             except OSError as error:
-                self._unsaid = f"fsync failed: {error.strerror}"
+                self._report(path, f"a segment could not be put on the disk: {error.strerror}")
             self._let_go()
+
+    def _write_again(self, failed: "NotSynced") -> None:
+        """Put the records of a segment whose fsync failed into a new file of its name."""
+        path, hidden, size = failed.path, failed.path.with_name(f".{failed.path.name}"), self._size
+        file = -1
+        try:
+            data = path.read_bytes()[:size]
+            if len(data) != size or not is_whole(data):
+                raise OSError(errno.EIO, "not all of it can be read again")
+            file = _new_file(hidden)
+            fcntl.flock(file, fcntl.LOCK_EX)  # a drainer that waits at the old file finds that it is no longer the one
+            _write_whole(file, data)
+            os.fsync(file)
+            hidden.rename(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            if file >= 0:
+                os.close(file)
+            with suppress(OSError):  # it may not have come so far
+                hidden.unlink()
+            self._let_go()  # free for the drainer
+            self._report(path, f"fsync failed ({failed.strerror}), and writing it again too ({error.strerror})")
+            return
+        old, self._file = self._file, file
+        self._synced = size
+        os.close(old)
+        self._unsaid = f"fsync of {path.name} failed ({failed.strerror}); it was written again"
+
+    def _report(self, path: Path, why: str) -> None:
+        self._unsaid = f"{path.name}: {why}; until it is drained, a power cut can lose its records"
+        faults.note(self.folder.parent, self.folder.name, {path.name: why})
 
     def _let_go(self) -> None:
         file, self._file, self._path, self._size, self._limit = self._file, -1, None, 0, 0
@@ -223,7 +271,7 @@ class Spool:
             if self._path != path:  # closed and drained meanwhile
                 return
             self._let_go()
-        log.warning("spool: somebody removed %s while it was written; its records are lost", path)
+        log.warning("spool: %s was removed while it was written; its records are lost", path)
 
     def _cut_back(self, written: int, why: str) -> str:
         """Take a part of a record off the end again."""
@@ -252,20 +300,40 @@ def _write_whole(file: int, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+class NotSynced(OSError):
+    """An fsync failed: what the file holds may not be on the disk, and a second fsync would not tell."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.path = path
+
+
 def _put_on_disk(path: Path, size: int, synced: int) -> None:
     # The file is opened again instead of shared: a process forked meanwhile would inherit the lock with it.
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if size != synced:
-            os.fsync(file)
+            _fsync(file, path)
     finally:
         os.close(file)
     if not synced:  # a new file's name is in its folder
         folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)
+            _fsync(folder, path)
         finally:
             os.close(folder)
+
+
+def _fsync(file: int, path: Path) -> None:
+    try:
+        os.fsync(file)
+    except OSError as error:
+        raise NotSynced(path, error) from None
+
+
+def _new_file(path: Path) -> int:
+    """Open a file that is not there yet. Others may not read it; its group may write it where it may write the folder."""
+    return open_writable(path, os.O_WRONLY | os.O_APPEND | os.O_EXCL)
 
 
 def _held(folder: Path) -> int:

@@ -1,23 +1,40 @@
-"""Tables of Parquet files, one folder a day: `tables/<name>/day=YYYY-MM-DD/<part>.parquet`.
+"""Tables of Parquet files, one folder a day or a run: `tables/<name>/day=YYYY-MM-DD/<file>.parquet`.
 
-A part is written whole or not at all, under a name that its source decides; writing the same part again replaces it.
-So whoever writes can be killed at any time and start over.
+A file is written whole or not at all, under a name that its source decides; writing the same part again replaces it.
+So whoever writes can be killed at any time and start over. What names say is in `table_files`, how many small files
+become few in `compact`.
 """
 
 import os
 import re
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assay.errors import BadInput
+from assay.errors import BadInput, Unavailable
 from assay.store.artifacts import write_whole
+from assay.store.durable import sync_folder
+from assay.store.table_files import held_by, list_folder, name_for, told
 
 _PART = re.compile(r"\w[\w.:@#-]*")
+#: One day a row.
+Days = np.ndarray[Any, np.dtype[Any]]
 _EPOCH = np.datetime64(0, "us")
+#: The folder of rows without a day of their own: without a time, or with an odd one.
+NO_DAY = "1970-01-01"
+#: Days that lie so far from when a row was received have folders as a matter of course.
+BEFORE, AFTER = np.timedelta64(400, "D"), np.timedelta64(30, "D")
+#: Other days have folders too, so many in a table: of rows that are sent again, years later.
+FAR_DAYS = 400
+#: The days of one part that have most rows have folders, the others have none: one hand-over opens no more files.
+DAYS_OF_PART = 64
 
 
 def folder(tables: Path, name: str) -> Path:
@@ -28,38 +45,117 @@ def folder(tables: Path, name: str) -> Path:
 
 
 def write_part(tables: Path, name: str, part: str, rows: pa.Table, *, day: str) -> int:
-    """Write `rows` as the part called `part`, split by the UTC day of their `day` column; returns the files written.
+    """Write `rows` as `part`.parquet of each UTC day of their `day` column; returns the files written.
 
-    Rows without a time are filed under 1970-01-01. The part's files of other days, from another time, are removed.
-    Raises `BadInput` for the name of a part that would leave the folder.
+    Rows without a time are filed under 1970-01-01. Raises `BadInput` for a part that would leave the folder.
     """
-    where = folder(tables, name)
+    where, days = folder(tables, name), _days(rows, day).astype(str)
+
+    def write(one: str) -> int:
+        write_whole(where / f"day={one}" / f"{_checked(part)}.parquet", parquet(rows.filter(pa.array(days == one))))
+        return 1
+
+    return _each(write, np.unique(days).tolist())
+
+
+def file_served(tables: Path, name: str, part: str, rows: pa.Table, *, day: str, at: str) -> int:
+    """File rows by the days that `filed_days` gives, unless they are in the table already; returns the files written.
+
+    `at` is the column that says when a row was received.
+    """
+    where, filed = folder(tables, name), filed_days(folder(tables, name), rows, day=day, at=at)
+    columns = rows.schema
+
+    def write(one: str) -> int:
+        some = rows.filter(pa.array(filed == one))
+        path = where / f"day={one}" / name_for(_checked(part), columns, *_bounds(some, at))
+        if held_by(list_folder(path.parent), told(path.parent.name, path)):
+            sync_folder(path.parent)  # whoever filed it may have been killed before its name was on the disk
+            return 0
+        try:
+            write_whole(path, parquet(some))
+        except Unavailable:
+            path.unlink(missing_ok=True)  # it may stand there with a name that the disk does not have
+            raise
+        return 1
+
+    return _each(write, np.unique(filed).tolist())
+
+
+def write_run(tables: Path, name: str, run: str, part: str, rows: pa.Table, *, day: str, at: str) -> None:
+    """Write the rows of a run as one file, with the day of each in a column `day`."""
+    dated = rows.append_column("day", pa.array(_days(rows, day).astype(str).tolist(), pa.string()))
+    where = folder(tables, name) / f"run={_checked(run)}"
+    write_whole(where / name_for(_checked(part), dated.schema, *_bounds(rows, at)), parquet(dated))
+    for file in list_folder(where):  # of a run that was resumed
+        if file.id == part and file.path.name != name_for(part, dated.schema, *_bounds(rows, at)):
+            file.path.unlink(missing_ok=True)
+            sync_folder(where)  # or a power cut brings its rows back, beside the new ones
+
+
+def filed_days(where: Path, rows: pa.Table, *, day: str, at: str) -> Days:
+    """The day (YYYY-MM-DD) that each row is filed under: its own, or 1970-01-01 for an odd one.
+
+    Odd are days beyond the 64 of most rows, and days that lie more than 400 before or 30 after the row was received,
+    once the table at `where` has 400 such folders.
+    """
+    days, received = _days(rows, day), _days(rows, at)
+    far = (days < received - BEFORE) | (days > received + AFTER)
+    found = Counter(zip(days.astype(str).tolist(), far.tolist(), strict=True))
+    allowed: set[str] = set()
+    known: set[str] | None = None
+    for (one, is_far), _ in sorted(found.items(), key=lambda item: (-item[1], item[0])):
+        if len(allowed) == DAYS_OF_PART:
+            break
+        if is_far:
+            known = _far_folders(where, str(received.max())) if known is None else known
+            if one not in known and len(known) >= FAR_DAYS:
+                continue
+            known.add(one)
+        allowed.add(one)
+    filed = days.astype(str)
+    return np.where(np.isin(filed, list(allowed)), filed, NO_DAY)
+
+
+def _far_folders(where: Path, received: str) -> set[str]:
+    """The days with folders that lie far from `received`."""
+    around = np.datetime64(received)
+    low, high = str(around - BEFORE), str(around + AFTER)
+    try:
+        with os.scandir(where) as entries:
+            days = [one.name.removeprefix("day=") for one in entries if one.name.startswith("day=")]
+    except FileNotFoundError:
+        return set()
+    return {one for one in days if not low <= one <= high}
+
+
+def _days(rows: pa.Table, column: str) -> Days:
+    times = rows.column(column).cast(pa.timestamp("us"), safe=False).to_numpy()
+    return np.where(np.isnat(times), _EPOCH, times).astype("datetime64[D]")
+
+
+def _bounds(rows: pa.Table, at: str) -> tuple[datetime, datetime]:
+    times = np.sort(rows.column(at).cast(pa.timestamp("us")).to_numpy())  # none last
+    times = times[~np.isnat(times)]
+    first, last = (times[0], times[-1]) if len(times) else (_EPOCH, _EPOCH)
+    return first.item().replace(tzinfo=UTC), last.item().replace(tzinfo=UTC)
+
+
+def _checked(part: str) -> str:
     if not _PART.fullmatch(part):
         raise BadInput(
             f"{part!r} can't be the name of a part", do="Use letters, digits and . _ - : @ # after the first."
         )
-    times = rows.column(day).cast(pa.timestamp("us"), safe=False).to_numpy()
-    days, codes = np.unique(np.where(np.isnat(times), _EPOCH, times).astype("datetime64[D]"), return_inverse=True)
+    return part
 
-    def write(code: int) -> None:
-        write_whole(where / f"day={days[code]}" / f"{part}.parquet", _parquet(rows.filter(pa.array(codes == code))))
 
+def _each(write: Callable[[str], int], days: list[str]) -> int:
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(write, range(len(days))))  # the list raises what a thread raised
-    written = {f"day={value}" for value in days}
-    for path in where.glob(f"*/{part}.parquet"):
-        if path.parent.name not in written:
-            path.unlink(missing_ok=True)
-    return len(days)
+        return sum(threads.map(write, days))  # which raises what a thread raised
 
 
-def _parquet(rows: pa.Table) -> bytes:
+def parquet(rows: pa.Table) -> bytes:
+    """Rows as the bytes of a Parquet file."""
     buffer = pa.BufferOutputStream()
     pq.write_table(rows, buffer, compression="zstd")
     return buffer.getvalue().to_pybytes()
-
-
-def glob(tables: Path, name: str) -> str | None:
-    """The pattern of a table's files, or None while it has none."""
-    where = folder(tables, name)
-    return str(where / "*" / "*.parquet") if any(where.glob("*/*.parquet")) else None

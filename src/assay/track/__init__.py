@@ -18,12 +18,14 @@ from assay.track.active import (
     set_tags,
     start_run,
 )
+from assay.track.aliases import By, alias, champion
 from assay.track.begin import begin_run
 from assay.track.find import Page, RunRow, find_runs, get_run, last_metrics, search
 from assay.track.runs import Run
-from assay.track.versions import ModelVersion, alias, champion, find_version, register, set_alias, versions
+from assay.track.versions import ModelVersion, find_version, register, versions
 
 __all__ = [
+    "By",
     "ModelVersion",
     "Page",
     "Run",
@@ -50,7 +52,6 @@ __all__ = [
     "note",
     "register",
     "search",
-    "set_alias",
     "set_tag",
     "set_tags",
     "start_run",

@@ -8,11 +8,14 @@ from uuid import uuid4
 
 from assay.errors import NotFound, Unavailable
 from assay.store import Store
+from assay.store.database import retried
 from assay.store.schema import runs
 from assay.times import now
-from assay.track.events import Started, apply, known, start
-from assay.track.experiments import check_name
-from assay.track.outbox import begun, keep_file, outbox
+from assay.track.alive import present
+from assay.track.events import Started, apply, known, register_owners, start
+from assay.track.experiments import check_name, experiment_id
+from assay.track.outbox import begun, outbox
+from assay.track.pending import keep_file
 from assay.track.provenance import code_diff, code_version, environment, user
 from assay.track.runs import Run
 from assay.track.values import storable
@@ -53,6 +56,7 @@ def begin_run(
         command=storable(" ".join(sys.argv)),
         environment=_put(store, environment()),
         code_diff=_put(store, diff) if (diff := code_diff(project)) else None,
+        owner=present(store),
     )
     try:
         _start(store, event)
@@ -61,24 +65,32 @@ def begin_run(
     return run
 
 
+@retried
 def _start(store: Store, event: Started) -> None:
+    if _started(store, event):
+        return
+    with store.database.begin() as connection:  # its parent began in this home, and is still on its way
+        apply(connection, begun(store, {event.parent or ""}))
+    if not _started(store, event):
+        raise NotFound(f"there is no run {event.parent!r} to be the parent of {event.run}", do="List them: assay runs")
+
+
+def _started(store: Store, event: Started) -> bool:
+    """Make the run; False when its parent is not there."""
     above = {event.parent} if event.parent else set[str]()
     with store.database.begin() as connection:
-        missing = above - known(connection, runs, above)
-        if missing:
-            apply(connection, begun(store, missing))
-        if missing - known(connection, runs, missing):
-            raise NotFound(
-                f"there is no run {event.parent!r} to be the parent of {event.run}", do="See them: assay runs"
-            )
-        start(connection, event)
+        if known(connection, runs, above) != above:
+            return False
+        register_owners(connection, [event])
+        start(connection, event, experiment_id(connection, event.experiment))
+    return True
 
 
 def _put(store: Store, data: bytes) -> str | None:
     try:
         return keep_file(store, data)[0]
     except Unavailable as error:  # the disk is full, and a run is worth more than what it was made of
-        log.warning("neither code nor environment of a run are kept: %s", error.what)
+        log.warning("code and environment of a run are not stored: %s", error.what)
         return None
 
 

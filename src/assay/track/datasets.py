@@ -1,9 +1,8 @@
 """What data a run used: its name, digest and columns, not its rows."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from assay.errors import BadInput
@@ -12,24 +11,27 @@ from assay.store.schema import datasets, run_datasets, runs
 from assay.track.provenance import data_identity
 from assay.track.values import storable
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 LONGEST_NAME = 500
 CONTEXT = "mlflow.data.context"
-#: Arrow's types by the names that clients of MLflow know.
+#: Arrow's questions of a type, and the name by which clients of MLflow know it.
 _TYPES = (
-    (pa.types.is_boolean, "boolean"),
-    (pa.types.is_int64, "long"),
-    (pa.types.is_uint32, "long"),
-    (pa.types.is_uint64, "long"),
-    (pa.types.is_integer, "integer"),
-    (pa.types.is_float64, "double"),
-    (pa.types.is_floating, "float"),
-    (pa.types.is_temporal, "datetime"),
-    (pa.types.is_binary, "binary"),
-    (pa.types.is_large_binary, "binary"),
+    ("is_boolean", "boolean"),
+    ("is_int64", "long"),
+    ("is_uint32", "long"),
+    ("is_uint64", "long"),
+    ("is_integer", "integer"),
+    ("is_float64", "double"),
+    ("is_floating", "float"),
+    ("is_temporal", "datetime"),
+    ("is_binary", "binary"),
+    ("is_large_binary", "binary"),
 )
 
 
-def describe(name: str, table: pa.Table, source: str) -> dict[str, str]:
+def describe(name: str, table: "pa.Table", source: str) -> dict[str, str]:
     """A row of the table `datasets`: columns and profile as MLflow writes them, the digest of `data_identity`.
 
     Raises `BadInput` for a name that is empty or longer than 500 characters.
@@ -52,10 +54,12 @@ def describe(name: str, table: pa.Table, source: str) -> dict[str, str]:
     }
 
 
-def _type(kind: pa.DataType) -> str:
+def _type(kind: "pa.DataType") -> str:
+    import pyarrow as pa
+
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return next((name for fits, name in _TYPES if fits(kind)), "string")
+    return next((name for fits, name in _TYPES if getattr(pa.types, fits)(kind)), "string")
 
 
 def use_dataset(connection: Connection, run_id: str, facts: dict[str, Any], context: str) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from assay.errors import BadInput, NotFound
 from assay.store import Store
+from assay.store.among import among
 from assay.store.schema import runs
-from assay.track.find import RunRow, get_run
+from assay.track.find import RunRow, get_runs
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Difference:
 def differences(store: Store, run_ids: list[str]) -> list[Difference]:
     """What differs between two runs or more. Raises `NotFound` for an unknown one, `BadInput` for fewer than two."""
     if len(set(run_ids)) < 2:
-        raise BadInput("name at least two different runs", do="See them: assay runs")
-    found = [get_run(store, run_id) for run_id in run_ids]
+        raise BadInput("name at least two different runs", do="List them: assay runs")
+    found = get_runs(store, run_ids)
     facts = [_facts(run) for run in found]
     for one, packages in zip(facts, _packages(store, run_ids), strict=True):
         one.update(packages)
@@ -46,7 +47,7 @@ def _facts(run: RunRow) -> dict[str, Any]:
 
 def _packages(store: Store, run_ids: list[str]) -> list[Mapping[str, str]]:
     with store.database.read() as connection:
-        asked = select(runs.c.id, runs.c.environment).where(runs.c.id.in_(run_ids))
+        asked = select(runs.c.id, runs.c.environment).where(among(runs.c.id, run_ids))
         digests = {row.id: row.environment for row in connection.execute(asked)}
     return [_installed(store, digests.get(run_id)) for run_id in run_ids]
 

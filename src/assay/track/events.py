@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, case, null, select, update
+from sqlalchemy import ColumnElement, Connection, Table, case, exists, null, select, update
 
 from assay.errors import first_few
 from assay.store.database import upsert
-from assay.store.schema import params, run_artifacts, runs, tags
+from assay.store.locks import lock
+from assay.store.schema import leases, params, run_artifacts, runs, tags
+from assay.track.alive import register
 from assay.track.datasets import use_dataset
 from assay.track.experiments import experiment_id
 from assay.track.points import Point, add_points
@@ -44,6 +46,8 @@ class Started(Event, array_like=True, frozen=True, tag=True, kw_only=True):
     code_diff: str | None = None
     environment: str | None = None
     command: str | None = None
+    #: The process that writes the run: `alive.present`.
+    owner: str | None = None
 
 
 class Measured(Event, array_like=True, frozen=True, tag=True):
@@ -99,6 +103,8 @@ class Ended(Event, array_like=True, frozen=True, tag=True):
     status: str
     at: datetime
     error: str | None
+    #: Of the lease under which the run was worked on: one that lost it does not end the run of its successor.
+    token: int | None = None
 
 
 AnyEvent = Started | Measured | ParamsSet | TagsSet | ArtifactKept | DataSeen | DatasetUsed | Ended
@@ -109,12 +115,16 @@ decode = msgspec.msgpack.Decoder(AnyEvent).decode
 def apply(connection: Connection, events: Iterable[AnyEvent]) -> None:
     """Bring events into the database, in their order. Those of runs that nobody knows are left out, with a warning."""
     given = list(events)
-    there = known(connection, runs, named(given))
+    register_owners(connection, given)
+    begun = {event.experiment for event in given if isinstance(event, Started)}
+    numbers = {name: experiment_id(connection, name) for name in sorted(begun)}
+    there = {row.id for row in lock(connection, runs, named(given), runs.c.id)}
     left_out: dict[str, int] = {}
     points: dict[str, list[Point]] = {}
     for event in given:
         if isinstance(event, Started):
-            start(connection, event if event.parent in there else _orphaned(event))
+            first = event if event.parent in there else _orphaned(event)
+            start(connection, first, numbers[first.experiment], told_later=True)
             there.add(event.run)
         elif event.run not in there:
             left_out[event.run] = left_out.get(event.run, 0) + 1
@@ -126,7 +136,13 @@ def apply(connection: Connection, events: Iterable[AnyEvent]) -> None:
         add_points(connection, run_id, measured)
     if left_out:
         said = [f"{number:,} of {run_id}" for run_id, number in sorted(left_out.items())]
-        log.warning("left out events of runs that nobody knows: %s", ", ".join(first_few(said, len(said))))
+        log.warning("left out events of unknown runs: %s", ", ".join(first_few(said, len(said))))
+
+
+def register_owners(connection: Connection, events: Iterable[AnyEvent]) -> None:
+    """Have the processes that began runs count as alive: before any row is locked, as everybody does who asks both."""
+    for owner in sorted({event.owner for event in events if isinstance(event, Started) and event.owner}):
+        register(connection, owner)
 
 
 def named(events: Iterable[AnyEvent]) -> set[str]:
@@ -141,22 +157,39 @@ def named(events: Iterable[AnyEvent]) -> set[str]:
 
 def _orphaned(event: Started) -> Started:
     if event.parent:
-        log.warning("run %s is kept without its parent %s, which nobody knows", event.run, event.parent)
+        log.warning("run %s is stored without its unknown parent %s", event.run, event.parent)
     return msgspec.structs.replace(event, parent=None)
 
 
-def start(connection: Connection, event: Started) -> None:
-    """Make the run, or mark the one of that id as running again; the same event again changes nothing."""
+def start(connection: Connection, event: Started, experiment: int, *, told_later: bool = False) -> None:
+    """Make the run in the experiment of this id, or mark the one of that id as running again; its owner is registered.
+
+    The same event again changes nothing. What a spool told later may have come in before: a run that ended after it began so stays ended.
+    """
     row = {name: getattr(event, name) for name in _COLUMNS}
     row |= {"id": event.run, "parent_id": event.parent, "started_at": event.at, "status": "running"}
-    row["experiment_id"] = experiment_id(connection, event.experiment)
-    again = runs.c.started_at == event.at
-    change = {"status": case((again, runs.c.status), else_="running")}
-    change |= {name: case((again, runs.c[name]), else_=null()) for name in ("ended_at", "error")}
+    row["experiment_id"] = experiment
+    known = runs.c.started_at == event.at
+    if told_later:
+        known |= runs.c.ended_at >= event.at
+    change = {"status": case((known, runs.c.status), else_="running"), "owner": _owner(event, known)}
+    change |= {name: case((known, runs.c[name]), else_=null()) for name in ("ended_at", "error")}
     upsert(connection, runs, [row], change=change)
 
 
-_COLUMNS = ("name", "kind", "asof", "user", "code_version", "code_diff", "environment", "command")
+def _owner(event: Started, known: ColumnElement[bool]) -> ColumnElement[Any]:
+    """Several processes may write one run; of a pipeline one does, which holds its lease."""
+    new = event.owner
+    if new is None:
+        return case((known, runs.c.owner), else_=null())
+    kept = known | runs.c.owner.contains(new, autoescape=True)
+    if event.kind == "pipeline":
+        return case((kept, runs.c.owner), else_=new)
+    others = (runs.c.status == "running") & runs.c.owner.is_not(None)
+    return case((kept, runs.c.owner), (others, runs.c.owner + f"\n{new}"), else_=new)
+
+
+_COLUMNS = ("name", "kind", "asof", "user", "code_version", "code_diff", "environment", "command", "owner")
 _FACTS = ("name", "digest", "source_type", "source", "schema", "profile")
 
 
@@ -174,10 +207,17 @@ def _apply_one(connection: Connection, event: AnyEvent) -> None:
         case DatasetUsed(run=run, context=context):
             facts = {name: getattr(event, name) for name in _FACTS}
             use_dataset(connection, run, facts, context)
-        case Ended(run, status, at, error):
-            _change(connection, run, status=status, ended_at=at, error=error)
+        case Ended():
+            _end(connection, event)
         case _:
             raise TypeError(type(event))
+
+
+def _end(connection: Connection, event: Ended) -> None:
+    ended = update(runs).where(runs.c.id == event.run)
+    if event.token is not None:
+        ended = ended.where(~exists().where(leases.c.name == f"run/{event.run}", leases.c.token > event.token))
+    connection.execute(ended.values(status=event.status, ended_at=event.at, error=event.error, owner=None))
 
 
 def _change(connection: Connection, run_id: str, **values: Any) -> None:

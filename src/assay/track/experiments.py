@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
 from assay.store.database import insert_new
-from assay.store.schema import experiments
+from assay.store.locks import lock, lock_one
+from assay.store.schema import experiments, runs
 from assay.times import now
 
 #: Of runs for which nobody names one; clients of MLflow know it as experiment 0.
@@ -36,6 +37,7 @@ def experiment_id(connection: Connection, name: str) -> int:
     Raises `BadInput` for an empty or overlong name and for one that was deleted.
     """
     asked = select(experiments.c.id, experiments.c.deleted_at).where(experiments.c.name == name)
+    asked = asked.with_for_update(read=True)  # nobody deletes it before the run is in it
     found = connection.execute(asked).first()
     if found is None:
         check_name(name)
@@ -70,13 +72,55 @@ def get_experiment(store: Store, name: str) -> Experiment:
     return known[name]
 
 
-def create(connection: Connection, name: str, *, artifact_uri: str | None = None) -> int:
-    """A new experiment's id; the caller has looked that the name is free."""
+def create(connection: Connection, name: str, *, artifact_uri: str | None = None) -> int | None:
+    """A new experiment's id, or None when the name is taken."""
     at = now()
-    values = {"name": name, "artifact_uri": artifact_uri, "created_at": at, "updated_at": at}
-    return connection.execute(insert(experiments).values(values).returning(experiments.c.id)).scalar_one()
+    row = {"name": name, "artifact_uri": artifact_uri, "created_at": at, "updated_at": at}
+    asked = select(experiments.c.id).where(experiments.c.name == name)
+    # The look only saves a number of PostgreSQL's sequence; the insert decides.
+    if connection.execute(asked).first() or not insert_new(connection, experiments, [row], on=["name"]):
+        return None
+    return connection.execute(asked).scalar_one()
 
 
 def change(connection: Connection, number: int, values: Mapping[str, object]) -> None:
     """Change columns of one experiment."""
     connection.execute(update(experiments).where(experiments.c.id == number).values(**values, updated_at=now()))
+
+
+def set_deleted(connection: Connection, number: int, *, deleted: bool) -> bool:
+    """Delete an experiment and its runs, or restore it and all its runs; False when there is nothing to change."""
+    found = lock_one(connection, experiments, number, experiments.c.deleted_at)
+    if found is None or (found.deleted_at is not None) is deleted:
+        return False
+    at = now() if deleted else None
+    change(connection, number, {"deleted_at": at})
+    concerned = (runs.c.experiment_id == number) & (
+        runs.c.deleted_at.is_(None) if deleted else runs.c.deleted_at.is_not(None)
+    )
+    # In the order in which others lock several runs; an update alone would take them in any.
+    lock(connection, runs, connection.execute(select(runs.c.id).where(concerned)).scalars(), runs.c.id)
+    connection.execute(update(runs).where(concerned).values(deleted_at=at))
+    return True
+
+
+def delete_experiment(store: Store, name: str) -> None:
+    """Delete an experiment and its runs. Raises `NotFound`."""
+    _set_deleted(store, name, deleted=True)
+
+
+def restore_experiment(store: Store, name: str) -> None:
+    """Restore an experiment and all its runs. Raises `NotFound`."""
+    _set_deleted(store, name, deleted=False)
+
+
+def _set_deleted(store: Store, name: str, *, deleted: bool) -> None:
+    number = get_experiment(store, name).id
+    store.database.write(lambda connection: set_deleted(connection, number, deleted=deleted))
+
+
+def rename_experiment(store: Store, name: str, new: str) -> None:
+    """Give an experiment another name. Raises `NotFound`, `BadInput` for an impossible name, `Taken` for one in use."""
+    check_name(new)
+    number = get_experiment(store, name).id
+    store.database.write(lambda connection: change(connection, number, {"name": new}))

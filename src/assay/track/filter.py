@@ -7,7 +7,7 @@ or double quotes: metrics.`val auc`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
@@ -27,17 +27,27 @@ KINDS: Mapping[str, Kind] = {word: kind for kind, words in _WORDS.items() for wo
 ORDERED = frozenset({"<", "<=", ">", ">="})
 EQUAL = frozenset({"=", "!="})
 TEXTS = frozenset({"LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"})
+# Quantifiers are possessive: nothing is tried twice, so that reading a filter takes time in proportion to its length.
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<op>!=|<>|>=|<=|==|=|<|>)|(?P<mark>[(),])|(?P<text>'(?:[^']|'')*')|(?P<quoted>"[^"]*")
-    |(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))|(?P<word>[\w./:-]*(?:`[^`]*`|\.\"[^\"]*\")|[\w./:-]+))""",
+    r"""(?:(?P<op>!=|<>|>=|<=|==|=|<|>)|(?P<mark>[(),])|(?P<text>'(?:[^']|'')*+')|(?P<quoted>"[^"]*+")
+    |(?P<number>[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+(?![\w.]))
+    |(?P<word>[\w/:-]*+(?:\.[\w/:-]++)*+(?:\.?`[^`]*+`|\."[^"]*+")|[\w./:-]++))""",
     re.VERBOSE,
 )
+_SPACE = re.compile(r"\s*+")
+#: Bounds of what one search may ask: characters, comparisons, values of all lists, parentheses and NOTs inside each other.
+LONGEST, COMPARISONS, LISTED, DEPTH = 65_536, 100, 1_000, 50
+#: Fields to order by, and the characters of one.
+ORDERS, LONGEST_ORDER = 10, 1_000
+#: Characters of a pattern: databases refuse longer ones.
+LONGEST_PATTERN = 5_000
 _KEYWORDS = {"AND", "OR", "NOT", "IN", "IS", "NULL", "LIKE", "ILIKE"}
+_BEFORE = 200
 _EXAMPLE = "Write it like: metrics.auc > 0.8 AND params.leaves = '31'"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Predicate:
     """`kind.name operator value`."""
 
     kind: Kind
@@ -61,7 +71,7 @@ class Both:
     parts: tuple["Tree", ...]
 
 
-Tree = Comparison | Not | Both
+Tree = Predicate | Not | Both
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,8 @@ def parse(text: str, attributes: AbstractSet[str]) -> Tree | None:
 
 def parse_order(text: str, attributes: AbstractSet[str]) -> Order:
     """One field to order by, with ASC or DESC. Raises `BadInput` for what is none."""
+    if len(text) > LONGEST_ORDER:
+        raise BadInput(f"an order has {len(text):,} characters", do=f"Use at most {LONGEST_ORDER:,}.")
     words = _tokens(text)
     direction = words.pop().text.upper() if words and words[-1].text.upper() in ("ASC", "DESC") else "ASC"
     if len(words) != 1 or words[0].kind not in ("word", "quoted"):
@@ -102,21 +114,36 @@ def parse_order(text: str, attributes: AbstractSet[str]) -> Order:
     return Order(kind, name, direction == "DESC")
 
 
+def parse_orders(texts: Sequence[str], attributes: AbstractSet[str]) -> list[Order]:
+    """Fields to order by, the first counts most. Raises `BadInput` for too many, and for what is none."""
+    if len(texts) > ORDERS:
+        raise BadInput(f"the order names {len(texts)} fields", do=f"Order by at most {ORDERS}.")
+    return [parse_order(text, attributes) for text in texts]
+
+
 def _tokens(text: str) -> list[_Token]:
+    if len(text) > LONGEST:
+        raise BadInput(f"the filter has {len(text):,} characters", do=f"Use at most {LONGEST:,}.")
     found: list[_Token] = []
-    at = 0
-    while text[at:].strip():
+    at = _after_space(text, 0)
+    while at < len(text):
         match = _TOKEN.match(text, at)
         if not match or match.end() == at:
-            raise _wrong(text, at + len(text[at:]) - len(text[at:].lstrip()), "can't be read")
+            raise _wrong(text, at, "can't be read")
         kind = str(match.lastgroup)
         found.append(_Token(kind, match.group(kind), match.start(kind)))
-        at = match.end()
+        at = _after_space(text, match.end())
     return found
 
 
+def _after_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
 def _wrong(text: str, at: int, why: str) -> BadInput:
-    return BadInput(f"the filter {why}", text, " " * at + "^", do=_EXAMPLE)
+    start = max(0, at - _BEFORE)  # a long filter is shown from shortly before the place
+    return BadInput(f"the filter {why}", text[start : at + _BEFORE], " " * (at - start) + "^", do=_EXAMPLE)
 
 
 class _Parser:
@@ -125,6 +152,9 @@ class _Parser:
         self._tokens = tokens
         self._at = 0
         self._attributes = attributes
+        self._depth = 0
+        self._comparisons = 0
+        self._listed = 0
 
     @property
     def next(self) -> _Token | None:
@@ -146,6 +176,15 @@ class _Parser:
         return parts[0] if len(parts) == 1 else Both(word, tuple(parts))
 
     def _one(self) -> Tree:
+        self._depth += 1
+        if self._depth > DEPTH:
+            raise self.wrong(f"has more than {DEPTH} parentheses and NOTs inside each other")
+        try:
+            return self._part()
+        finally:
+            self._depth -= 1
+
+    def _part(self) -> Tree:
         if self._takes("NOT"):
             return Not(self._one())
         if self._takes("("):
@@ -155,14 +194,17 @@ class _Parser:
             return tree
         return self._comparison()
 
-    def _comparison(self) -> Comparison:
+    def _comparison(self) -> Predicate:
         token = self.next
         if token is None or token.kind not in ("word", "quoted") or token.text.upper() in _KEYWORDS:
             raise self.wrong("expected something like metrics.auc")
+        self._comparisons += 1
+        if self._comparisons > COMPARISONS:
+            raise self.wrong(f"has more than {COMPARISONS} comparisons")
         self._at += 1
         kind, name = _identifier(token.text, self._attributes)
         operator = self._operator()
-        return Comparison(kind, name, operator, self._value(operator))
+        return Predicate(kind, name, operator, self._value(operator))
 
     def _operator(self) -> str:
         token = self.next
@@ -184,7 +226,10 @@ class _Parser:
         if operator.startswith("IS"):
             return None
         if not operator.endswith("IN"):
-            return self._literal()
+            value = self._literal()
+            if operator.endswith("LIKE") and len(str(value)) > LONGEST_PATTERN:
+                raise self.wrong(f"has a pattern of more than {LONGEST_PATTERN:,} characters")
+            return value
         if not self._takes("("):
             raise self.wrong("expected a list like ('a', 'b')")
         values: list[str] = []
@@ -193,6 +238,9 @@ class _Parser:
             if not isinstance(value, str):
                 raise self.wrong("expected texts in the list")
             values.append(value)
+            self._listed += 1
+            if self._listed > LISTED:
+                raise self.wrong(f"lists more than {LISTED:,} values")
             if not self._takes(",") and not (self.next and self.next.text == ")"):
                 raise self.wrong("expected a comma or a closing parenthesis")
         if not values:
@@ -225,7 +273,6 @@ def _identifier(text: str, attributes: AbstractSet[str]) -> tuple[Kind, str]:
     if text[0] in '`"' or not dot:
         prefix, rest = "attribute", text
     name = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] and rest[0] in '`"' else rest
-    prefix = prefix.strip("`")
     if prefix not in KINDS:
         hint = near_miss(prefix, KINDS) or "attributes, metrics, params, tags, datasets"
         raise BadInput(f"the filter names {text!r}, and there is nothing called {prefix!r}", hint, do=_EXAMPLE)

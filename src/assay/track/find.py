@@ -1,7 +1,5 @@
 """Runs, found again."""
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +26,8 @@ from sqlalchemy import (
 
 from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
+from assay.store.among import among
+from assay.store.plain import plain_rows
 from assay.store.schema import (
     INDEXED,
     datasets,
@@ -39,9 +39,14 @@ from assay.store.schema import (
     tags,
 )
 from assay.times import instant
-from assay.track.filter import EQUAL, ORDERED, TEXTS, Both, Comparison, Not, Order, Tree, parse, parse_order
+from assay.track import keyset
+from assay.track.compare import compared
+from assay.track.died import silent_since
+from assay.track.filter import EQUAL, ORDERED, TEXTS, Both, Not, Order, Predicate, Tree, Value, parse, parse_orders
+from assay.track.keyset import Term
 from assay.track.outbox import deliver_if_possible
-from assay.track.points import Point, newest_points
+from assay.track.points import Point, newest_points, points_by_run
+from assay.track.whole import whole_number
 
 #: Where the artifacts of a run are, as clients of MLflow name it.
 ARTIFACTS = "mlflow-artifacts:/"
@@ -100,6 +105,8 @@ class RunRow:
     error: str | None
     experiment_id: int
     artifact_uri: str | None
+    #: Since when a client of MLflow that is said to be running has written nothing, if that is long: `died.SILENT_AFTER`.
+    silent_since: datetime | None = None
     params: dict[str, Any] = field(default_factory=dict[str, Any])
     #: The newest value of each metric.
     metrics: dict[str, float] = field(default_factory=dict[str, float])
@@ -128,26 +135,31 @@ def search(
     deleted: bool | None = False,
     limit: int = 100,
     token: str | None = None,
+    texts: bool = False,
 ) -> Page:
     """A page of the runs that a filter (`filter.py` says how it is written) finds.
 
     In the order of `order_by` ("metrics.auc DESC"), then the newest first; runs without the value come last. `since`
-    and `until` bound when they started; `deleted` None finds those deleted too, True only those.
+    and `until` bound when they started; `deleted` None finds those deleted too, True only those. `texts` gives
+    parameters as texts, which is faster.
     Raises `BadInput` for a filter, an order or a token that can't be read.
     """
-    offset = offset_of(token)
     tree = parse(filter, _ATTRIBUTES)
-    asked = _asked(tree, [parse_order(one, _ATTRIBUTES) for one in order_by])
+    asked, terms = _asked(tree, parse_orders(order_by, _ATTRIBUTES))
+    # Without `since` and `until`: people write them as "2h", which is another moment with every page.
+    searched = [filter.strip(), [*order_by], sorted({*experiment_ids}) if experiment_ids is not None else None, deleted]
+    asked = asked.where(keyset.after(terms, keyset.row_of(token, searched, terms))) if token else asked
     if experiment_ids is not None:
-        asked = asked.where(runs.c.experiment_id.in_(experiment_ids))
+        asked = asked.where(among(runs.c.experiment_id, experiment_ids))
     asked = asked.where(runs.c.started_at >= since) if since else asked
     asked = asked.where(runs.c.started_at < until) if until else asked
     if deleted is not None:
         asked = asked.where(runs.c.deleted_at.is_not(None) if deleted else runs.c.deleted_at.is_(None))
     with store.database.read() as connection:
-        ids = list(connection.execute(asked.offset(offset).limit(limit + 1)).scalars())
-        found = load(connection, ids[:limit])
-    return Page(found, token_of(offset + limit) if len(ids) > limit else None)
+        rows = connection.execute(asked.limit(limit + 1)).all()
+        found = load(connection, [row[0] for row in rows[:limit]], texts=texts)
+    more = 0 < limit < len(rows)
+    return Page(found, keyset.token_of(searched, rows[limit - 1][1:]) if more else None)
 
 
 def find_runs(
@@ -171,42 +183,98 @@ def find_runs(
 
 def get_run(store: Store, run_id: str) -> RunRow:
     """One run, deleted or not; raises `NotFound`, with the near miss, when there is none of that id."""
+    return get_runs(store, [run_id])[0]
+
+
+def get_runs(store: Store, run_ids: Sequence[str]) -> list[RunRow]:
+    """Some runs, as `get_run` gives one."""
     deliver_if_possible(store)
     with store.database.read() as connection:
-        found = load(connection, [run_id])
-        if not found:
-            known = connection.execute(select(runs.c.id).order_by(runs.c.started_at.desc()).limit(1000)).scalars()
-            hint = near_miss(run_id, list(known))
-            raise NotFound(f"there is no run {run_id!r}", *filter(None, [hint]), do="See them: assay runs")
-    return found[0]
+        found = {run.id: run for run in load(connection, run_ids)}
+        for run_id in run_ids:
+            if run_id not in found:
+                known = connection.execute(select(runs.c.id).order_by(runs.c.started_at.desc()).limit(1000)).scalars()
+                hint = near_miss(run_id, list(known))
+                raise NotFound(f"there is no run {run_id!r}", *filter(None, [hint]), do="List them: assay runs")
+    return [found[run_id] for run_id in run_ids]
 
 
-def load(connection: Connection, ids: Sequence[str]) -> list[RunRow]:
-    """Runs with what was logged, in the order of their ids; ids that nobody has are left out."""
+def load(connection: Connection, ids: Sequence[str], *, texts: bool = False) -> list[RunRow]:
+    """Runs with what was logged, in the order of their ids; ids that nobody has are left out.
+
+    Parameters have their values, or with `texts` the texts of these, so that no JSON is read.
+    """
     if not ids:
         return []
-    asked = select(runs, experiments.c.name.label("experiment")).join(experiments).where(runs.c.id.in_(ids))
-    rows = {row["id"]: row for row in connection.execute(asked).mappings()}
-    kept = {table: _by_run(connection, table, ids) for table in (params, tags)}
-    points = newest_points(connection, ids)
-    return [_row(rows[one], kept[params], kept[tags], points.get(one, [])) for one in ids if one in rows]
+    asked = select(*_COLUMNS, runs.c.owner, runs.c.written_at).join_from(runs, experiments).where(among(runs.c.id, ids))
+    rows: dict[str, Any] = {row[0]: row for row in connection.execute(asked).all()}
+    given, tagged, points = _kept_of(connection, ids, texts=texts)
+    return [
+        RunRow(
+            *rows[one][: len(_COLUMNS)],
+            silent_since=silent_since(rows[one]),
+            params=given.get(one, {}),
+            metrics=_values(points.get(one, [])),
+            tags=tagged.get(one, {}),
+            points=points.get(one, []),
+        )
+        for one in ids
+        if one in rows
+    ]
 
 
-def _row(row: Any, kept: dict[str, dict[str, Any]], tagged: dict[str, dict[str, Any]], points: list[Point]) -> RunRow:
-    columns = {name: row[name] for name in _COLUMNS}
-    of = row["id"]
-    metrics = {point.name: point.value for point in points}
-    return RunRow(**columns, params=kept.get(of, {}), metrics=metrics, tags=tagged.get(of, {}), points=points)
+def _values(points: list[Point]) -> dict[str, float]:
+    return {point.name: point.value for point in points}
 
 
-_COLUMNS = [name for name in RunRow.__dataclass_fields__ if name not in ("params", "metrics", "tags", "points")]
+#: In the order of `RunRow`.
+_COLUMNS = [
+    experiments.c.name if name == "experiment" else runs.c[name]
+    for name in RunRow.__dataclass_fields__
+    if name not in ("silent_since", "params", "metrics", "tags", "points")
+]
 
 
-def _by_run(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    asked = select(table.c.run_id, table.c.name, table.c.value).where(table.c.run_id.in_(ids)).order_by(table.c.name)
+_PARAM_TEXTS = "SELECT run_id, name, text FROM params WHERE run_id IN :keys ORDER BY run_id, name"
+_TAGS = "SELECT run_id, name, value FROM tags WHERE run_id IN :keys ORDER BY run_id, name"
+
+
+#: All of it in one turn, for a database may be far away.
+_EVERYTHING = """
+SELECT 0, run_id, name, CAST({} AS text), NULL::float8, NULL::boolean, NULL::bigint, NULL::bigint
+FROM params WHERE run_id IN :keys
+UNION ALL SELECT 1, run_id, name, value, NULL, NULL, NULL, NULL FROM tags WHERE run_id IN :keys
+UNION ALL SELECT 2, run_id, name, NULL, value, is_nan, step, at_us FROM metric_series WHERE run_id IN :keys
+ORDER BY 1, 2, 3
+"""
+_Given = dict[str, dict[str, Any]]
+
+
+def _kept_of(
+    connection: Connection, ids: Sequence[str], *, texts: bool
+) -> tuple[_Given, _Given, dict[str, list[Point]]]:
+    """The parameters, tags and newest points of runs."""
+    if connection.dialect.name == "sqlite":
+        given = plain_rows(connection, _PARAM_TEXTS, ids) if texts else _param_values(connection, ids)
+        return _by_run(given), _by_run(plain_rows(connection, _TAGS, ids)), newest_points(connection, ids)
+    parts: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    for kind, run_id, name, text, *point in plain_rows(
+        connection, _EVERYTHING.format("text" if texts else "value"), ids
+    ):
+        parts[kind].append((run_id, name, *(point if kind == 2 else [text])))
+    given = parts[0] if texts else [(run_id, name, json.loads(value)) for run_id, name, value in parts[0]]
+    return _by_run(given), _by_run(parts[1]), points_by_run(parts[2])
+
+
+def _param_values(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
+    p = params.c
+    return connection.execute(select(p.run_id, p.name, p.value).where(among(p.run_id, ids)).order_by(p.name)).all()
+
+
+def _by_run(rows: Sequence[Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for run_id, name, value in connection.execute(asked):
-        found.setdefault(run_id, {})[name] = value
+    for run_id, name, one in rows:
+        found.setdefault(run_id, {})[name] = one
     return found
 
 
@@ -214,14 +282,15 @@ def last_metrics(store: Store, run_ids: Sequence[str]) -> dict[str, dict[str, fl
     """The newest value of each metric, by run."""
     with store.database.read() as connection:
         found = newest_points(connection, run_ids)
-    return {run_id: {point.name: point.value for point in points} for run_id, points in found.items()}
+    return {run_id: _values(points) for run_id, points in found.items()}
 
 
-def _asked(tree: Tree | None, orders: list[Order]) -> Select[Any]:
+def _asked(tree: Tree | None, orders: list[Order]) -> tuple[Select[Any], list[Term]]:
+    """The query for ids and the values that they are sorted by, and what these are."""
     asked: Any = select(runs.c.id).select_from(runs)
     if _names_experiment(tree) or any(order.name == "experiment" for order in orders):
         asked = asked.join(experiments)
-    clauses: list[Any] = []
+    terms: list[Term] = []
     seen: set[tuple[str, str]] = set()
     for number, order in enumerate(orders):
         name = _ALIASES.get(order.name, order.name) if order.kind == "attribute" else order.name
@@ -231,23 +300,25 @@ def _asked(tree: Tree | None, orders: list[Order]) -> Select[Any]:
         bounds, tree = _bounds(tree, order)
         asked, value, is_nan = _joined(asked, order.kind, name, f"o{number}", inner=bool(bounds))
         if bounds:  # so the database may walk the index of the values, and stop at the end of the page
-            asked = asked.where(~is_nan, *(_compared(value, one.operator, one.value) for one in bounds))
+            asked = asked.where(~is_nan, *(compared(value, one.operator, one.value) for one in bounds))
         else:
-            clauses.append(case((is_nan, 1), (value.is_(None), 2), else_=0))
-        clauses.append(value.desc() if order.descending else value)
+            terms.append(Term(case((is_nan, 1), (value.is_(None), 2), else_=0)))
+        terms.append(Term(value, order.descending, nullable=not bounds))
     if ("attribute", "start_time") not in seen:
-        clauses.append(runs.c.started_at.desc())
+        terms.append(Term(runs.c.started_at, descending=True))
+    terms.append(Term(runs.c.id))
     asked = asked.where(_where(tree)) if tree is not None else asked
-    return asked.order_by(*clauses, runs.c.id)
+    sorted_by = [term.value.label(f"s{number}") for number, term in enumerate(terms)]
+    return asked.add_columns(*sorted_by).order_by(*(term.clause for term in terms)), terms
 
 
-def _bounds(tree: Tree | None, order: Order) -> tuple[list[Comparison], Tree | None]:
+def _bounds(tree: Tree | None, order: Order) -> tuple[list[Predicate], Tree | None]:
     """What a filter demands of the metric that is ordered by, and what else it demands."""
     parts = tree.parts if isinstance(tree, Both) and tree.word == "AND" else (tree,) if tree else ()
     bounds = [
         part
         for part in parts
-        if isinstance(part, Comparison)
+        if isinstance(part, Predicate)
         and (part.kind, part.name) == (order.kind, order.name)
         and (order.kind == "metric" and part.operator in ORDERED and isinstance(part.value, float))
     ]
@@ -271,7 +342,7 @@ def _joined(asked: Any, kind: str, name: str, alias: str, *, inner: bool) -> tup
 
 def _names_experiment(tree: Tree | None) -> bool:
     match tree:
-        case Comparison(kind, name, _, _):
+        case Predicate(kind, name, _, _):
             return kind == "attribute" and name == "experiment"
         case Not(part):
             return _names_experiment(part)
@@ -287,16 +358,16 @@ def _where(tree: Tree) -> ColumnElement[bool]:
             return not_(_where(part))
         case Both(word, parts):
             return (and_ if word == "AND" else or_)(*map(_where, parts))
-        case Comparison():
+        case Predicate():
             return _BY_KIND[tree.kind](tree)
 
 
-def _attribute(one: Comparison) -> ColumnElement[bool]:
+def _attribute(one: Predicate) -> ColumnElement[bool]:
     name = _ALIASES.get(one.name, one.name)
     if name in _MOMENTS:
         _check(one, ORDERED | EQUAL | {"IS NULL", "IS NOT NULL"})
         value = None if one.value is None else _moment(one)
-        return _compared(_MOMENTS[name], one.operator, value)
+        return compared(_MOMENTS[name], one.operator, value)
     _check(one, EQUAL | TEXTS, text=True)
     value = one.value
     if name == "status":
@@ -308,22 +379,27 @@ def _attribute(one: Comparison) -> ColumnElement[bool]:
             else value
         )
     if name == "experiment_id" and value is not None:
-        value = [int(v) for v in ([value] if isinstance(value, str) else value) if v.isdigit()]  # pyright: ignore[reportGeneralTypeIssues]
-        return _compared(_TEXTS[name], "NOT IN" if one.operator in ("!=", "NOT IN") else "IN", value)
-    return _compared(_TEXTS[name], one.operator, value)
+        numbers = map(whole_number, (value,) if isinstance(value, str) else _listed(value))
+        value = [number for number in numbers if number is not None]
+        return compared(_TEXTS[name], "NOT IN" if one.operator in ("!=", "NOT IN") else "IN", value)
+    return compared(_TEXTS[name], one.operator, value)
 
 
-def _moment(one: Comparison) -> datetime:
+def _listed(value: Value) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _moment(one: Predicate) -> datetime:
     """The time that is compared with: milliseconds since 1970, as MLflow has it, or as people write it."""
     if isinstance(one.value, str):
         return instant(one.value)
     try:
         return datetime.fromtimestamp(float(one.value) / 1000, UTC)  # pyright: ignore[reportArgumentType]
     except (OverflowError, ValueError, OSError):
-        raise BadInput(f"{one.value} milliseconds since 1970 is no time that can be kept") from None
+        raise BadInput(f"{one.value} milliseconds since 1970 is not a time that can be stored") from None
 
 
-def _metric(one: Comparison) -> ColumnElement[bool]:
+def _metric(one: Predicate) -> ColumnElement[bool]:
     s = metric_series.c
     of_run = select(s.id).where(s.run_id == runs.c.id, s.name == one.name)
     if one.operator.startswith("IS"):
@@ -331,12 +407,12 @@ def _metric(one: Comparison) -> ColumnElement[bool]:
     _check(one, ORDERED | EQUAL)
     if not isinstance(one.value, float):
         raise BadInput(f"metrics.{one.name} is compared with {one.value!r}", do="Compare metrics with numbers.")
-    compared = _compared(s.value, one.operator, one.value)
+    holds = compared(s.value, one.operator, one.value)
     odd = s.is_nan.is_(true())  # not a number differs from every number, and is neither more nor less
-    return exists(of_run.where(or_(compared, odd) if one.operator == "!=" else and_(compared, ~odd)))
+    return exists(of_run.where(or_(holds, odd) if one.operator == "!=" else and_(holds, ~odd)))
 
 
-def _kept(one: Comparison) -> ColumnElement[bool]:
+def _kept(one: Predicate) -> ColumnElement[bool]:
     table, text = _KEPT[one.kind]
     of_run = select(table.c.name).where(table.c.run_id == runs.c.id, table.c.name == one.name)
     if one.operator.startswith("IS"):
@@ -344,19 +420,19 @@ def _kept(one: Comparison) -> ColumnElement[bool]:
     _check(one, EQUAL | TEXTS, text=True)
     if one.operator == "=":
         of_run = of_run.where(func.substr(text, 1, INDEXED) == str(one.value)[:INDEXED])
-    return exists(of_run.where(_compared(text, one.operator, one.value)))
+    return exists(of_run.where(compared(text, one.operator, one.value)))
 
 
-def _dataset(one: Comparison) -> ColumnElement[bool]:
+def _dataset(one: Predicate) -> ColumnElement[bool]:
     _check(one, EQUAL | TEXTS, text=True)
     column = run_datasets.c.context if one.name == "context" else datasets.c[one.name]
     of_run = select(datasets.c.id).join_from(datasets, run_datasets).where(run_datasets.c.run_id == runs.c.id)
     if one.operator.startswith("IS"):
         raise BadInput("datasets are compared with texts", do="Write it like: datasets.name = 'flights'")
-    return exists(of_run.where(_compared(column, one.operator, one.value)))
+    return exists(of_run.where(compared(column, one.operator, one.value)))
 
 
-_BY_KIND: dict[str, Callable[[Comparison], ColumnElement[bool]]] = {
+_BY_KIND: dict[str, Callable[[Predicate], ColumnElement[bool]]] = {
     "attribute": _attribute,
     "metric": _metric,
     "param": _kept,
@@ -365,7 +441,7 @@ _BY_KIND: dict[str, Callable[[Comparison], ColumnElement[bool]]] = {
 }
 
 
-def _check(one: Comparison, operators: frozenset[str], *, text: bool = False) -> None:
+def _check(one: Predicate, operators: frozenset[str], *, text: bool = False) -> None:
     if one.operator not in operators:
         raise BadInput(
             f"{one.kind} {one.name} can't be compared by {one.operator}", f"can be: {', '.join(sorted(operators))}"
@@ -377,43 +453,5 @@ def _check(one: Comparison, operators: frozenset[str], *, text: bool = False) ->
         )
 
 
-def _compared(column: Any, operator: str, value: Any) -> ColumnElement[bool]:
-    return _OPERATORS[operator](column, value)
-
-
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "=": lambda column, value: column == value,
-    "!=": lambda column, value: column != value,
-    "<": lambda column, value: column < value,
-    "<=": lambda column, value: column <= value,
-    ">": lambda column, value: column > value,
-    ">=": lambda column, value: column >= value,
-    "LIKE": lambda column, value: column.like(value),
-    "ILIKE": lambda column, value: column.ilike(value),
-    "IN": lambda column, value: column.in_(value),
-    "NOT IN": lambda column, value: column.not_in(value),
-    "IS NULL": lambda column, _: column.is_(None),
-    "IS NOT NULL": lambda column, _: column.is_not(None),
-}
-
-
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def token_of(offset: int) -> str:
-    """The token of the page that begins there."""
-    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
-
-
-def offset_of(token: str | None) -> int:
-    """Where the page of a token begins. Raises `BadInput` for what is none."""
-    if not token:
-        return 0
-    try:
-        offset = json.loads(base64.b64decode(token, validate=True))["offset"]
-        if not isinstance(offset, int) or offset < 0:
-            raise ValueError
-    except (binascii.Error, ValueError, KeyError, TypeError):
-        raise BadInput("the page token can't be read", do="Give the token of the page before, unchanged.") from None
-    return offset

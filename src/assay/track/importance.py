@@ -40,7 +40,7 @@ def importance(runs: Sequence[RunRow], metric: str, *, highest: bool) -> list[Im
     if len(measured) < LEAST_RUNS:
         raise BadInput(
             f"{len(measured)} of the {len(runs)} runs have a finite {metric}",
-            do=f"At least {LEAST_RUNS} are needed to say what matters.",
+            do=f"At least {LEAST_RUNS} are needed for a ranking.",
         )
     values = np.array([run.metrics[metric] for run in measured])
     ranks = values.argsort(kind="stable").argsort(kind="stable").astype(float)

@@ -8,18 +8,20 @@ import logging
 import os
 import threading
 from collections import deque
-from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
 from time import monotonic, sleep
 
-from assay.errors import AssayError, BadInput, Corrupt, NotFound, Unavailable
-from assay.store import Artifacts, Store
-from assay.store.drain import Drained, drain, segments
+from assay.errors import AssayError, BadInput, Corrupt, Unavailable
+from assay.store import Store
+from assay.store.database import retried
+from assay.store.delivery import Loop
+from assay.store.drain import Drained, drain, is_due, segments
 from assay.store.schema import runs
 from assay.store.segment import Segment, read
 from assay.store.spool import Spool
-from assay.track.events import META, AnyEvent, Started, apply, decode, encode, known, named
+from assay.track.alive import go_on
+from assay.track.died import close_died
+from assay.track.events import META, AnyEvent, ArtifactKept, Started, apply, decode, encode, known, named
+from assay.track.pending import Breaker, hand_on, pending
 
 log = logging.getLogger(__name__)
 TOPIC = "track"
@@ -38,17 +40,23 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._spool = Spool(store.home.spool, TOPIC, META)
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._loop: Loop | None = None
         self._refusal = ""
+        self._breaker = Breaker()
+        #: Set when a round of handing on files has ended.
+        self._asked: list[threading.Event] = []
         #: How runs began that the disk had no room for.
         self._late: list[Started] = []
         self.append = self._first
 
     def _first(self, event: AnyEvent) -> bool:
         """Keep an event; True once a kill can't lose it, False when the disk has no room for it."""
-        self._begin_thread()
+        self._loop = Loop("assay-track", self._round, every_s=DRAIN_EVERY_S, rest=REST)
+        self._loop.start()
+        self._files = Loop("files of runs wait in this home", self._hand_on, every_s=DRAIN_EVERY_S, rest=REST)
+        self._files.start()
         self.append = self._append
+        go_on(self._store)
         return self._append(event)
 
     def _append(self, event: AnyEvent) -> bool:
@@ -68,52 +76,74 @@ class Outbox:
         return kept
 
     def flush(self, *, wait_s: float = WAIT_S) -> bool:
-        """Bring everything said so far into the database; False, with a warning, when it does not take it now."""
+        """Bring everything said so far into the database; False, with a warning, when it does not take it now.
+
+        Files are handed on meanwhile, if that takes no longer than `wait_s`; the rest is left to the next process.
+        """
+        until = monotonic() + wait_s
+        flushed = self._flush_events(until)
+        if flushed and self._loop and self._has_files():
+            self._hand_on_until(until)
+        return flushed
+
+    def _flush_events(self, until: float) -> bool:
         mine = segments(self._store.home.spool, TOPIC)
         self._spool.rotate()
-        until = monotonic() + wait_s
         while self._drain():
-            if not any(path.exists() for path in mine) or monotonic() > until:
-                return True
+            left = [path for path in mine if path.exists()]
+            if not any(map(is_due, left)) or monotonic() > until:
+                return not left
             sleep(0.01)  # another process has taken it
         return False
 
+    def _has_files(self) -> bool:
+        return any(pending(self._store.home.path).digests())
+
+    def _hand_on_until(self, until: float) -> None:
+        """Have a round of handing on done in its own thread, which a bucket may hold up."""
+        done = threading.Event()
+        self._asked.append(done)
+        self._files.wake()
+        done.wait(max(0.0, until - monotonic()))
+
+    def _hand_on(self) -> None:
+        asked, self._asked = self._asked, []
+        try:
+            if self._has_files():
+                hand_on(self._store, self._breaker)
+        finally:
+            for done in asked:
+                done.set()
+
     def _drain(self) -> bool:
         try:
-            deliver(self._store)
+            _bring_in(self._store)
         except AssayError as error:
             if error.what != self._refusal:  # said once, not each second
                 log.warning(
-                    "what runs say is kept in %s until the store takes it: %s", self._store.home.path, error.what
+                    "events of runs are kept in %s until the database takes them: %s", self._store.home.path, error.what
                 )
             self._refusal = error.what
             return False
         self._refusal = ""
         return True
 
-    def _begin_thread(self) -> None:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, args=(self._stop,), name="assay-track", daemon=True)
-        self._thread.start()
-
-    def _keep(self, stop: threading.Event) -> None:
-        rest = DRAIN_EVERY_S
-        while not stop.wait(rest):
-            started = monotonic()
-            self._spool.tick()
-            self._spool.rotate()
-            self._drain()
-            rest = max(DRAIN_EVERY_S, REST * (monotonic() - started))
+    def _round(self) -> None:
+        self._spool.tick()
+        self._spool.rotate()
+        self._drain()
 
     def close(self) -> None:
         """Bring in what is left; nothing is lost when that fails."""
-        self._stop.set()
-        if self._thread:
+        if self._loop:
+            self._loop.cancel()
             self.flush(wait_s=0.0)
+            self._files.cancel()
 
     def begin_in_child(self) -> None:
         """Threads do not come along with a fork."""
-        self._thread = None
+        self._loop = None
+        self._asked = []
         self.append = self._first
 
 
@@ -133,21 +163,58 @@ def outbox(store: Store) -> Outbox:
 def deliver(store: Store) -> Drained:
     """Bring the events of ended and orphaned processes into the database, then hand on the files that wait.
 
-    Raises `Unavailable` when the database or the artifact store is away; one never waits for the other.
+    Raises `Unavailable` when the database or the artifact store is away. Files wait for the database, since their rows
+    come first; events never wait for the artifact store.
     """
     drained = _bring_in(store)
-    _hand_on(store)
+    hand_on(store)
     return drained
 
 
 def deliver_if_possible(store: Store) -> None:
-    """Bring in what others left, before something is looked up; what fails is left for later."""
+    """Bring in what others left, before something is looked up; what fails is left for later.
+
+    Nothing is brought out of a home that can't be written, or into a database that would have to be upgraded first.
+    """
+    if store.home.is_read_only:
+        return
     try:
+        if segments(store.home.spool, TOPIC) and store.database.is_outdated():
+            return
         _bring_in(store)
-        if not store.home.artifacts_url.startswith("s3:"):  # a look-up does not wait for a bucket that may be silent
-            _hand_on(store)
-    except Unavailable as error:
-        log.info("what runs said stays in the spool: %s", error.what)
+        if not store.keeps_files_elsewhere:  # a look-up does not wait for a bucket that may be silent
+            hand_on(store)
+    except (Unavailable, OSError) as error:  # a home that this user may not write is read all the same
+        log.info("events of runs stay in the spool: %s", error)
+
+
+def on_its_way(store: Store) -> set[str]:
+    """The digests of files that events in this home's spool speak of, those being written included.
+
+    Raises `Unavailable` when a segment can't be read: then nobody knows.
+    """
+    found = set[str]()
+    for path in segments(store.home.spool, TOPIC):
+        try:
+            records = read(path).records
+        except FileNotFoundError:  # drained meanwhile: its rows are in the database
+            continue
+        except OSError as error:
+            raise Unavailable(
+                f"can't read {path}: {error.strerror}",
+                do="Its files are unknown. Let its owner drain it.",
+            ) from None
+        except Corrupt:
+            continue  # for the drainer to report
+        for record in records:
+            match decode(record):
+                case ArtifactKept(digest=digest):
+                    found.add(digest)
+                case Started(environment=environment, code_diff=code_diff):
+                    found.update(filter(None, (environment, code_diff)))
+                case _:
+                    pass
+    return found
 
 
 def begun(store: Store, run_ids: set[str]) -> list[Started]:
@@ -160,7 +227,7 @@ def begun(store: Store, run_ids: set[str]) -> list[Started]:
     for path in segments(store.home.spool, TOPIC):
         try:
             records = read(path).records
-        except (FileNotFoundError, Corrupt):  # drained meanwhile; or for the drainer to report
+        except (OSError, Corrupt):  # drained meanwhile; or for the drainer to report
             continue
         starts = (decode(record) for record in records if b"Started" in record[:12])
         found |= {event.run: event for event in starts if isinstance(event, Started)}
@@ -176,9 +243,12 @@ def begun(store: Store, run_ids: set[str]) -> list[Started]:
 
 
 def _bring_in(store: Store) -> Drained:
-    if not segments(store.home.spool, TOPIC):
-        return Drained()
-    return drain(store.home.spool, TOPIC, lambda segment: _apply(store, segment))
+    drained = Drained()
+    if segments(store.home.spool, TOPIC):
+        store.database.upgrade()
+        drained = drain(store.home.spool, TOPIC, lambda segment: _apply(store, segment))
+    close_died(store)
+    return drained
 
 
 def _apply(store: Store, segment: Segment) -> None:
@@ -199,8 +269,7 @@ def _earlier(store: Store, events: deque[AnyEvent]) -> list[Started]:
 def _apply_some(store: Store, events: list[AnyEvent]) -> None:
     """Bring events in; one that the database can't keep is left out, with a warning, and does not hold up the others."""
     try:
-        with store.database.begin() as connection:
-            apply(connection, events)
+        _apply_once(store, events)
     except BadInput as error:
         if len(events) == 1:
             log.warning("left out %s of run %s: %s", type(events[0]).__name__, events[0].run, error)
@@ -209,45 +278,10 @@ def _apply_some(store: Store, events: list[AnyEvent]) -> None:
         _apply_some(store, events[len(events) // 2 :])
 
 
-def _hand_on(store: Store) -> None:
-    """Give the artifact store what it did not take when it was logged."""
-    waiting = pending(store.home.path)
-    for digest, _, _ in list(waiting.digests()):
-        try:
-            store.artifacts.put_stream(waiting.read(digest))
-        except NotFound:
-            continue  # another process was quicker
-        except Corrupt as error:
-            path = waiting.path(digest)
-            with suppress(FileNotFoundError):
-                path.rename(path.with_suffix(".damaged"))
-            log.warning("a file that waited for the artifact store is lost: %s; see %s", error.what, path.parent)
-        else:
-            waiting.delete(digest)
-
-
-@lru_cache(maxsize=4)
-def pending(home: Path) -> Artifacts:
-    """Files that the artifact store has not taken yet."""
-    return Artifacts(home / "pending")
-
-
-def keep_file(store: Store, content: bytes | Path) -> tuple[str, int]:
-    """Keep a file; its digest and size. One that the artifact store does not take is handed on once it is back.
-
-    Raises `Unavailable` when this disk is full too, `NotFound` for a path that can't be read.
-    """
-    try:
-        return _into(store.artifacts, content)
-    except Unavailable:
-        return _into(pending(store.home.path), content)
-
-
-def _into(artifacts: Artifacts, content: bytes | Path) -> tuple[str, int]:
-    if isinstance(content, bytes):
-        return artifacts.put(content), len(content)
-    stored = artifacts.put_file(content)
-    return stored.digest, stored.size
+@retried
+def _apply_once(store: Store, events: list[AnyEvent]) -> None:
+    with store.database.begin() as connection:
+        apply(connection, events)
 
 
 def _close() -> None:

@@ -9,13 +9,14 @@ import sys
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 
 from assay.store.home import NAME
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BATCH_ROWS = 65_536
 
@@ -73,11 +74,14 @@ def environment() -> bytes:
     return msgspec.json.format(msgspec.json.encode(facts))
 
 
-def data_identity(table: pa.Table) -> dict[str, Any]:
+def data_identity(table: "pa.Table") -> dict[str, Any]:
     """Rows, columns and the SHA-256 of a table's content; the same rows always give the same identity.
 
     So neither how the table is cut into chunks and dictionaries counts, nor what lies in memory under a null.
     """
+    import numpy as np
+    import pyarrow as pa
+
     plain = _without_dictionaries(table.replace_schema_metadata()).combine_chunks()
     sha = _Sha256()
     with pa.ipc.new_stream(sha, plain.schema) as stream:
@@ -87,7 +91,9 @@ def data_identity(table: pa.Table) -> dict[str, Any]:
     return {"rows": table.num_rows, "columns": table.num_columns, "sha256": sha.digest.hexdigest()}
 
 
-def _without_dictionaries(table: pa.Table) -> pa.Table:
+def _without_dictionaries(table: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
     fields = [
         pa.field(field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
         for field in table.schema

@@ -1,12 +1,19 @@
 """Deleting for good: what was deleted long ago, and files that nothing refers to."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select
 
-from assay.store import Store
+from assay.errors import Unavailable
+from assay.store import Artifacts, Store, leases
+from assay.store.database import retried
+from assay.store.locks import lock
+from assay.store.marks import REMOVE_WITHIN_S, marked
 from assay.store.schema import (
     datasets,
     experiment_tags,
@@ -26,14 +33,17 @@ from assay.store.schema import (
     run_models,
     runs,
     tags,
+    what_ifs,
 )
 from assay.times import now
-from assay.track.outbox import deliver
+from assay.track.outbox import deliver, on_its_way
+from assay.track.pending import pending
 
 #: A file is written before the row that refers to it: younger ones are left alone.
 YOUNG = timedelta(days=1)
 _AT_ONCE = 500
-_OF_RUNS = (params, tags, run_artifacts, run_datasets, run_models, journal)
+_MARKED_AT_ONCE = 5_000
+_OF_RUNS = (params, tags, run_artifacts, run_datasets, run_models, journal, what_ifs)
 _OF_MODELS = (logged_model_params, logged_model_tags, logged_model_metrics, logged_model_artifacts)
 
 
@@ -48,8 +58,8 @@ class Purged:
     bytes: int = 0
 
 
-def purge(store: Store, *, older_than: timedelta, dry_run: bool = False) -> Purged:
-    """Remove what was deleted longer ago than `older_than`, and files that nothing refers to.
+def purge(store: Store, *, older_than: timedelta, young: timedelta = YOUNG, dry_run: bool = False) -> Purged:
+    """Remove what was deleted longer ago than `older_than`, and files that nothing refers to and that are not `young`.
 
     Runs of which a run that stays is the child, and runs that made a version of a model, stay. Safe while others
     write. Raises `Unavailable` when the database or the artifact store is away; what was done by then is whole.
@@ -67,10 +77,11 @@ def purge(store: Store, *, older_than: timedelta, dry_run: bool = False) -> Purg
         for start in range(0, len(models), _AT_ONCE):
             _remove_models(store, models[start : start + _AT_ONCE])
         for start in range(0, len(gone), _AT_ONCE):
-            _remove_runs(store, gone[start : start + _AT_ONCE])
+            _remove_runs(store, gone[start : start + _AT_ONCE], before)
         done.experiments = _remove_experiments(store, before)
-    _remove_files(store, done, dry_run=dry_run)
+    _remove_files(store, done, now() - young, dry_run=dry_run)
     if not dry_run:
+        _remove_waiting(store, now() - young)
         store.artifacts.sweep()
     return done
 
@@ -104,58 +115,91 @@ def _depth(run_id: str, parents: dict[str, str | None]) -> int:
     return depth
 
 
-def _remove_runs(store: Store, ids: list[str]) -> None:
+@retried
+def _remove_runs(store: Store, going: list[str], before: datetime) -> None:
     with store.database.begin() as connection:
+        held = lock(connection, runs, going, runs.c.id, runs.c.deleted_at, purpose="delete")
+        still = {row.id for row in held if row.deleted_at and row.deleted_at < before}  # not restored meanwhile
+        ids = [run_id for run_id in going if run_id in still]
         series = select(metric_series.c.id).where(metric_series.c.run_id.in_(ids))
         connection.execute(delete(metric_points).where(metric_points.c.series_id.in_(series)))
         connection.execute(delete(metric_series).where(metric_series.c.run_id.in_(ids)))
         for table in _OF_RUNS:
             connection.execute(delete(table).where(table.c.run_id.in_(ids)))
+        leases.forget(connection, [f"run/{run_id}" for run_id in ids])
         for run_id in ids:  # in their order: children first
             connection.execute(delete(runs).where(runs.c.id == run_id))
 
 
+@retried
 def _remove_models(store: Store, ids: list[str]) -> None:
     with store.database.begin() as connection:
+        lock(connection, logged_models, ids, logged_models.c.id, purpose="delete")
         for table in _OF_MODELS:
             connection.execute(delete(table).where(table.c.model_id.in_(ids)))
         connection.execute(delete(logged_models).where(logged_models.c.id.in_(ids)))
 
 
+@retried
 def _remove_experiments(store: Store, before: datetime) -> int:
     with store.database.begin() as connection:
         used = or_(
             experiments.c.id.in_(select(runs.c.experiment_id)),
             experiments.c.id.in_(select(logged_models.c.experiment_id)),
         )
+        deleted = connection.execute(select(experiments.c.id).where(experiments.c.deleted_at < before)).scalars()
+        held = [row.id for row in lock(connection, experiments, deleted, experiments.c.id, purpose="delete")]
         asked = select(experiments.c.id).where(experiments.c.deleted_at < before, ~used)
-        ids = list(connection.execute(asked).scalars())
+        ids = sorted(set(connection.execute(asked).scalars()) & set(held))
         for table in (experiment_tags, datasets):
             connection.execute(delete(table).where(table.c.experiment_id.in_(ids)))
         connection.execute(delete(experiments).where(experiments.c.id.in_(ids)))
     return len(ids)
 
 
-def _remove_files(store: Store, done: Purged, *, dry_run: bool) -> None:
-    old = _old(store)
+def _remove_files(store: Store, done: Purged, before: datetime, *, dry_run: bool) -> None:
+    old = _old(store.artifacts, before)
     if not old:
         return
-    referred = _referred(store)
-    going = old.keys() - referred
-    if not going:
-        return
-    # Content that somebody keeps again meanwhile is young again, or has its row by now: looked up once more at the end.
-    for digest in (going & _old(store).keys()) - _referred(store):
-        done.files += 1
-        done.bytes += old[digest]
-        if not dry_run:
-            store.artifacts.delete(digest)
+    going = sorted(old.keys() - _needed(store))
+    for start in range(0, len(going), _MARKED_AT_ONCE):
+        some = going[start : start + _MARKED_AT_ONCE]
+        with marked(store.database, some) if not dry_run else nullcontext():
+            for digest in _removed(store, some, before, dry_run=dry_run):
+                done.files += 1
+                done.bytes += old[digest]
 
 
-def _old(store: Store) -> dict[str, int]:
+def _removed(store: Store, going: list[str], before: datetime, *, dry_run: bool) -> Iterator[str]:
+    """Remove what nothing refers to, looked up once more since it is marked; and only what nobody kept again."""
+    until = monotonic() + REMOVE_WITHIN_S
+    needed = _needed(store)
+    for digest in going:
+        if digest in needed:
+            continue
+        if monotonic() > until:
+            raise Unavailable("the artifact store is too slow to clean it up", do="The rest stays. Run it again.")
+        if dry_run or store.artifacts.delete(digest, kept_before=before):
+            yield digest
+
+
+def _remove_waiting(store: Store, before: datetime) -> None:
+    """Remove files that waited for a row which never came: its record was dropped on a full disk, or the run purged."""
+    waiting = pending(store.home.path)
+    old = _old(waiting, before)
+    if old:
+        for digest in old.keys() - _needed(store):
+            waiting.delete(digest, kept_before=before)
+
+
+def _needed(store: Store) -> set[str]:
+    """What the spool of this home still brings, then what the database speaks of: in this order nothing falls between."""
+    return on_its_way(store) | _referred(store)
+
+
+def _old(artifacts: Artifacts, before: datetime) -> dict[str, int]:
     """The sizes of the files that are old enough, by digest."""
-    young = now() - YOUNG
-    return {digest: size for digest, size, modified in store.artifacts.digests() if modified < young}
+    return {digest: size for digest, size, modified in artifacts.digests() if modified < before}
 
 
 def _referred(store: Store) -> set[str]:
@@ -164,6 +208,7 @@ def _referred(store: Store) -> set[str]:
         run_artifacts.c.digest,
         logged_model_artifacts.c.digest,
         model_versions.c.bundle,
+        what_ifs.c.bundle,
         runs.c.environment,
         runs.c.code_diff,
     )

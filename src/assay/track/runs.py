@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from time import time_ns
@@ -9,13 +10,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from assay import context
-from assay.errors import BadInput, NotFound, first_few
-from assay.store import Store
+from assay.errors import BadInput, NotFound, Unavailable, first_few
+from assay.store import Store, leases
 from assay.times import now
-from assay.track import keep
+from assay.track import user_files
 from assay.track.datasets import describe
 from assay.track.events import ArtifactKept, DataSeen, DatasetUsed, Ended, Measured, ParamsSet, TagsSet
-from assay.track.outbox import keep_file, outbox
+from assay.track.outbox import outbox
+from assay.track.pending import keep_file
 from assay.track.values import artifact_name, is_number, key, plain_params, reason, storable, whole_step
 
 Status = Literal["finished", "failed", "killed"]
@@ -64,7 +66,7 @@ class Run:
         odd = [f"{name} = {value!r}"[:200] for name, value in values.items() if not is_number(value)]
         if odd:
             shown = first_few(odd, len(odd))
-            raise BadInput(f"metrics of run {self.id} must be numbers", *shown, do="Leave it out, or log it as a tag.")
+            raise BadInput(f"metrics of run {self.id} must be numbers", *shown, do="Leave it out, or set it as a tag.")
         for name in values:
             self._names[name] = key("metric", name)
         at_us, number = time_ns() // 1000, whole_step(step)
@@ -98,7 +100,7 @@ class Run:
         kept = {key("tag", name): storable(str(value)) for name, value in values.items()}
         for name, value in kept.items():
             if len(value) > LONGEST_TAG:
-                raise BadInput(f"tag {name!r} has {len(value):,} characters", do="Keep it as a file: log_text.")
+                raise BadInput(f"tag {name!r} has {len(value):,} characters", do="Log it as a file: log_text.")
         for name, value in kept.items():
             self._say.append(TagsSet(self.id, {name: value}))
 
@@ -117,7 +119,7 @@ class Run:
         """
         name = artifact_name(name)
         if isinstance(content, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise BadInput(f"the text given as {name!r} is no file", do="Give a Path, bytes, or use log_text.")
+            raise BadInput(f"the text given as {name!r} is not a file", do="Give a Path, bytes, or use log_text.")
         if isinstance(content, Path) and not content.is_file():
             raise NotFound(f"can't read {content} to keep it as {name!r}: there is no such file")
         digest, size = keep_file(self.store, content)
@@ -129,7 +131,7 @@ class Run:
 
         Raises `NotFound` when there is no such folder, `BadInput` for a file that can't be named; then none is kept.
         """
-        files = keep.files_of(Path(path), name)
+        files = user_files.files_of(Path(path), name)
         for called, file in files.items():
             self.log_artifact(called, file)
         return len(files)
@@ -140,19 +142,19 @@ class Run:
 
     def log_dict(self, name: str, value: Any) -> str:
         """Keep what JSON can hold as a file `name`.json. Raises `BadInput`, saying what JSON can't hold."""
-        return self.log_artifact(name, keep.as_json(name, value))
+        return self.log_artifact(name, user_files.as_json(name, value))
 
     def log_table(self, name: str, frame: Any) -> str:
         """Keep a frame of pyarrow, pandas or polars, or a dict of columns, as a file `name`.parquet."""
-        return self.log_artifact(name, keep.as_parquet(name, frame))
+        return self.log_artifact(name, user_files.as_parquet(name, frame))
 
     def log_figure(self, name: str, figure: Any) -> str:
         """Keep a figure of matplotlib, plotly or another that can save itself as what `name` ends in: svg, png, html."""
-        return self.log_artifact(name, keep.drawn(name, figure))
+        return self.log_artifact(name, user_files.drawn(name, figure))
 
     def log_dataset(self, name: str, table: Any, context: str = "training", source: str = "") -> str:
         """Keep what data the run used, not the data: its columns, its rows' number and SHA-256, which is returned."""
-        facts = describe(name, keep.arrow(table), source)
+        facts = describe(name, user_files.arrow(table), source)
         self._say.append(DatasetUsed(self.id, **facts, context=storable(context)))
         return facts["digest"]
 
@@ -161,14 +163,25 @@ class Run:
         self._say.append(DataSeen(self.id, dict(identity)))
 
     def finish(self, status: Status = "finished", *, error: str | None = None) -> None:
-        """Close the run."""
-        while self.closing:
-            self.closing.pop()()
-        self._say.append(Ended(self.id, status, now(), error))
-        self.ended = True
-        if active.get() is self:
-            innermost()
+        """Close the run. Raises `LeaseLost` when another process works on it now: then it is that one's to close."""
+        try:
+            while self.closing:
+                self.closing.pop()()
+            self._say.append(Ended(self.id, status, now(), error, self._token()))
+        finally:
+            self.ended = True
+            if active.get() is self:
+                innermost()
         self.flush()
+
+    def _token(self) -> int | None:
+        """The token of the lease under which this run is worked on, if there is one."""
+        lease = leases.held()
+        if lease is None or lease.name != f"run/{self.id}":
+            return None
+        with suppress(Unavailable), self.store.database.read() as connection:  # away: the token is compared later
+            leases.confirm(connection)
+        return lease.token
 
     def finish_as(self, error: BaseException | None) -> None:
         """Close the run as what ended it says: an error, Ctrl-C, or nothing; `sys.exit(0)` is no error."""

@@ -40,13 +40,17 @@ def _keep(run: Run, every_s: float, over: threading.Event) -> None:
             measured = next(machine) | next(cards)
             run.log_metrics({f"system/{name}": value for name, value in measured.items()}, step=step)
     except Exception:
-        log.warning("the system is not measured any more in run %s", run.id, exc_info=True)
+        log.warning("system metrics of run %s have stopped", run.id, exc_info=True)
 
 
 def _machine(project: Path) -> Generator[dict[str, float]]:
     """Shares in percent, amounts in megabytes; the disk is the project's, the network counts from the first look."""
-    import psutil
-
+    try:
+        import psutil
+    except ModuleNotFoundError:
+        log.info("the machine is not measured without psutil: pip install 'assay[system]'")
+        while True:
+            yield {}
     begun = psutil.net_io_counters()
     busy = psutil.cpu_percent(0.1)
     while True:

@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from assay.errors import BadInput, first_few
 
 LONGEST_NAME = 250
@@ -56,6 +54,8 @@ def _storable_json(value: Any) -> Any:
 
 def number(value: Any) -> Any:
     """A number of numpy as one of Python."""
+    import numpy as np
+
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         return value.item()
     raise TypeError(f"a {type(value).__name__} is not JSON")

@@ -1,23 +1,28 @@
 """Runs the server of `assay up`."""
 
+import gc
 import logging
-import threading
+import os
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-import uvicorn
-
-from assay.errors import AssayError, BadInput
-from assay.listen import listen, returning_on_signals
+from assay.access import guarding
+from assay.errors import BadInput
+from assay.listen import Ending, Tls, listen, serve_until_ended
+from assay.listen.port import address_of
+from assay.listen.server import SHUTDOWN_WITHIN_S
 from assay.store import Store
+from assay.store.delivery import Loop
 from assay.track.outbox import deliver
-from assay.web.app import App
-from assay.web.guard import Guard, is_loopback
-from assay.web.tokens import tokens
+from assay.web.app import create_app
+from assay.web.work import Work
 
 log = logging.getLogger(__name__)
 DELIVER_EVERY_S = 1.0
-SHUTDOWN_WITHIN_S = 10
+#: How long a handler that is busy may go on after the server has ended.
+BUSY_S = 5
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]{1,100}){1,10}")
 
 
 def up(
@@ -26,65 +31,39 @@ def up(
     host: str = "127.0.0.1",
     port: int = 8400,
     names: frozenset[str] = frozenset(),
+    prefix: str = "",
+    tls: Tls | None = None,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; `ready` is called with the address once it listens.
 
     Raises `Unavailable` when the port is taken or the database does not answer, `BadInput` for a host that others
-    reach while there is no token.
+    reach while there is no token, a prefix that is no path and a certificate that can't be used.
     """
-    if not is_loopback(host) and not tokens(store):
-        raise BadInput(
-            f"{host} can be reached from other machines, and nobody has a token yet",
-            do="Make one first: assay tokens add NAME --scope write",
-        )
-    with listen(host, port) as listener, _delivering(store):
-        store.database  # noqa: B018  connects, migrates, or says why not
-        shown_host, shown_port = listener.getsockname()[:2]
-        ready(f"http://{shown_host}:{shown_port}")
-        log.info("up on port %s", shown_port)
-        with returning_on_signals():
-            uvicorn.Server(_config(App(store, Guard(store, host, names)))).run(sockets=[listener])
-
-
-def _config(app: App) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        interface="asgi3",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
-    )
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise BadInput(f"{prefix!r} can't be a prefix of paths", do="Write it like /mlflow or /teams/air.")
+    if tls:
+        tls.check()
+    work = Work()
+    store.database.upgrade()  # or it says why not
+    with Ending() as ending, listen(host, port) as listener, guarding(store, host, names) as guard, _delivering(store):
+        address = address_of(listener, tls) + prefix
+        ready(address)
+        log.info("up on %s", address)
+        gc.freeze()  # what is loaded stays for good: a search of many rows need not look through it
+        serve_until_ended(create_app(store, guard, work, prefix), listener, ending, lifespan=True, tls=tls)
+    if not work.ends_within(BUSY_S):
+        log.error("a request was still busy %s seconds after the end; it is broken off", SHUTDOWN_WITHIN_S + BUSY_S)
+        logging.shutdown()
+        os._exit(3)  # Python would wait for its thread for ever
 
 
 @contextmanager
-def _delivering(store: Store) -> Generator[None]:
+def _delivering(store: Store) -> Generator[Loop]:
     """Bring what runs on this machine left in the spool into the database, for the length of a block."""
-    stop = threading.Event()
-    keeper = threading.Thread(target=_deliver, args=(store, stop), name="deliver", daemon=True)
-    keeper.start()
+    loop = Loop("runs stay in the spool", lambda: deliver(store), every_s=DELIVER_EVERY_S)
+    loop.start()
     try:
-        yield
+        yield loop
     finally:
-        stop.set()
-        keeper.join()
-
-
-def _deliver(store: Store, stop: threading.Event) -> None:
-    refusal = ""
-    while not stop.wait(DELIVER_EVERY_S):
-        try:
-            deliver(store)
-            refusal = ""
-        except AssayError as error:
-            if str(error) != refusal:  # said once, not each second
-                log.warning("runs stay in the spool: %s", error)
-            refusal = str(error)
-        except Exception:
-            log.exception("runs stay in the spool")
+        loop.stop()

@@ -99,7 +99,7 @@ def test_all_faults_of_a_table_are_named_at_once() -> None:
             "left": pa.array([NOON, NOON], pa.timestamp("us")),
             "origin": ["EWR", None],
             "miles": ["1", "2"],
-            "stops": [1.0, 2.0],
+            "stops": [1.5, 2.0],
             "bags": [1, 2],
             "day": [NOON, NOON],
             "late": [True, False],
@@ -111,10 +111,10 @@ def test_all_faults_of_a_table_are_named_at_once() -> None:
         "  column left has no time zone: say which zone its times are in, like "
         'pc.assume_timezone(table["left"], "America/New_York")\n'
         "  column origin has 1 nulls of 2, the contract allows none\n"
-        "  column miles is string, the contract says a number, 0 to 6000 mi\n"
-        "  column stops is double, the contract says a whole number\n"
+        "  column miles is string, the contract declares a number, 0 to 6000 mi\n"
+        "  column stops holds numbers that are not whole, like 1.5\n"
         "  ... and 1 more\n"
-        "Mend the table or the contract; `assay check` shows the rows."
+        "Correct the table or the contract; `assay check` shows the rows."
     )
 
 
@@ -123,14 +123,14 @@ def test_all_faults_of_a_table_are_named_at_once() -> None:
     [
         ("miles", pa.array([1.0, float("nan")]), "column miles has 1 nulls of 2, the contract allows none"),
         ("stops", pa.array([1, 2**64 - 1], pa.uint64()), "column stops can't become int64: Integer value 18446744"),
-        ("bags", pa.array([None, 2**53 + 1]), "column bags may be missing, so it is kept as float64: Integer value"),
-        ("bags", pa.array([1, 2**53 + 1]), "column bags may be missing, so it is kept as float64: Integer value"),
+        ("bags", pa.array([None, 2**53 + 1]), "column bags may be missing, so it is stored as float64: Integer value"),
+        ("bags", pa.array([1, 2**53 + 1]), "column bags may be missing, so it is stored as float64: Integer value"),
         ("left", pa.array([1, 2], pa.timestamp("ns", "UTC")), "column left can't become timestamp[us, tz=UTC]: "),
         ("left", pa.array([2**62, 2], pa.timestamp("s", "UTC")), "column left can't become timestamp[us, tz=UTC]: "),
-        ("day", pa.array([NOON, NOON]), "column day is timestamp[us, tz=UTC], the contract says a date"),
-        ("trip", pa.array([["a"], ["b"]]), "column trip is list<item: string>, the contract says a text"),
-        ("trip", pa.array([b"a", b"b"]), "column trip is binary, the contract says a text"),
-        ("late", pa.array([1, 0]), "column late is int64, the contract says true or false, or null"),
+        ("day", pa.array([NOON, NOON]), "column day is timestamp[us, tz=UTC], the contract declares a date"),
+        ("trip", pa.array([["a"], ["b"]]), "column trip is list<item: string>, the contract declares a text"),
+        ("trip", pa.array([b"a", b"b"]), "column trip is binary, the contract declares a text"),
+        ("late", pa.array([1, 0]), "column late is int64, the contract declares true or false, or null"),
     ],
 )
 def test_a_column_that_does_not_fit(name: str, column: pa.Array, says: str) -> None:

@@ -14,6 +14,8 @@ from assay.contract.record import Record, fields
 from assay.errors import BadInput, first_few, near_miss
 
 R = TypeVar("R", bound=Record)
+#: The least number that int64 does not hold.
+LARGEST_WHOLE = 2.0**63
 _TYPES: dict[Scalar, pa.DataType] = {
     float: pa.float64(),
     int: pa.int64(),
@@ -25,25 +27,34 @@ _TYPES: dict[Scalar, pa.DataType] = {
 
 
 def arrow_type(field: Field) -> pa.DataType:
-    """The Arrow type of a field."""
+    """The Arrow type of a field, or of each of its columns."""
     return _TYPES[field.type]
 
 
 def schema(record: type[Record]) -> pa.Schema:
-    """The Arrow schema of a contract; unit and role stand in each field's metadata."""
-    return pa.schema([_arrow_field(field) for field in fields(record)])
+    """The Arrow schema of a contract; unit and role stand in each field's metadata.
+
+    Probabilities and lists are a column for each part: `NAME_CLASS`, `NAME_0`.
+    """
+    return pa.schema([one for field in fields(record) for one in _arrow_fields(field)])
 
 
-def _arrow_field(field: Field) -> pa.Field:
+def _arrow_fields(field: Field) -> list[pa.Field]:
     facts = {"unit": field.unit, "role": field.role, "rule": field.rule}
     metadata = {f"assay.{name}": value for name, value in facts.items() if value}
-    return pa.field(field.name, arrow_type(field), nullable=field.nullable, metadata=metadata)
+    return [pa.field(name, arrow_type(field), nullable=field.nullable, metadata=metadata) for name in field.columns]
 
 
 def table(rows: Sequence[Record], record: type[Record]) -> pa.Table:
     """Records as an Arrow table of the contract's schema."""
-    arrays = [pa.array([getattr(row, f.name) for row in rows], arrow_type(f)) for f in fields(record)]
+    arrays = [pa.array(values, arrow_type(f)) for f in fields(record) for values in _flat(rows, f)]
     return pa.table(arrays, schema=schema(record))
+
+
+def _flat(rows: Sequence[Record], field: Field) -> list[list[Any]]:
+    """The values of each column of a field."""
+    values = [getattr(row, field.name) for row in rows]
+    return [values] if field.parts is None else [[value[part] for value in values] for part in field.parts]
 
 
 def columns(data: pa.Table, record: type[R]) -> Columns[R]:
@@ -63,27 +74,49 @@ def columns(data: pa.Table, record: type[R]) -> Columns[R]:
         raise BadInput(
             f"the table does not fit {record.__name__}",
             *first_few(faults, len(faults)),
-            do="Mend the table or the contract; `assay check` shows the rows.",
+            do="Correct the table or the contract; `assay check` shows the rows.",
         )
     return Columns(arrays)
 
 
-def _column(data: pa.Table, field: Field) -> Array:
+def cast(data: pa.Table, field: Field) -> pa.ChunkedArray:
+    """The column of a field with the field's type. Raises `BadInput` when it is missing, or of a type that can't be this."""
     if field.name not in data.column_names:
         raise BadInput(f"column {field.name} is missing. {near_miss(field.name, data.column_names)}".strip())
     if data.column_names.count(field.name) > 1:
         raise BadInput(f"column {field.name} is in the table more than once")
     column = data.column(field.name)
+    column = localized(column, field)
     if pa.types.is_timestamp(column.type) and column.type.tz is None and field.type is datetime:
         raise BadInput(
             f"column {field.name} has no time zone: say which zone its times are in, like "
             f'pc.assume_timezone(table["{field.name}"], "America/New_York")'
         )
-    column = _cast(column, field)
+    return _cast(column, field)
+
+
+def _column(data: pa.Table, field: Field) -> Array:
+    column = cast(data, field)
     missing = int(column.is_null(nan_is_null=True).to_numpy().sum())
     if missing and not field.nullable:
         raise BadInput(f"column {field.name} has {missing:,} nulls of {len(column):,}, the contract allows none")
     return to_numpy(_held_exactly(column, field), dtype_of(field))
+
+
+def localized(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
+    """Times without a zone in the zone that their field declares, as UTC; other columns as they are.
+
+    What a clock shows twice when summer ends is taken for the later. Raises `BadInput` for a time that it never shows.
+    """
+    if field.zone is None or not pa.types.is_timestamp(column.type) or column.type.tz is not None:
+        return column
+    try:
+        compute: Any = pc
+        zoned = compute.assume_timezone(column, field.zone, ambiguous="latest")
+        return zoned.cast(pa.timestamp(column.type.unit, "UTC"))
+    except pa.ArrowInvalid as error:
+        said = str(error).split(". ")[0]
+        raise BadInput(f"column {field.name}: {said}", do=f"A clock in {field.zone} never shows it.") from None
 
 
 def _held_exactly(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
@@ -92,13 +125,15 @@ def _held_exactly(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
     try:
         return column.cast(pa.float64())
     except pa.ArrowInvalid as error:
-        raise BadInput(f"column {field.name} may be missing, so it is kept as float64: {error}") from None
+        raise BadInput(f"column {field.name} may be missing, so it is stored as float64: {error}") from None
 
 
 def _cast(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
     target = arrow_type(field)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type) and field.type is int:
+        return _whole(column, field)
     kinds = (
         pa.types.is_floating,
         pa.types.is_integer,
@@ -108,13 +143,27 @@ def _cast(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
         pa.types.is_date,
     )
     same_kind = any(kind(column.type) and kind(target) for kind in kinds)
-    number_for_float = pa.types.is_integer(column.type) and pa.types.is_floating(target)
-    if not (same_kind or number_for_float or pa.types.is_null(column.type)):
-        raise BadInput(f"column {field.name} is {column.type}, the contract says {field.rule}")
+    a_number = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
+    number_for_float = a_number and pa.types.is_floating(target)
+    empty = column.null_count == len(column)  # then its type says nothing
+    if empty:
+        return pa.chunked_array([pa.nulls(len(column), target)])
+    large = pa.types.is_decimal(column.type) and column.type.scale == 0 and field.type is int
+    if not (same_kind or number_for_float or large):
+        raise BadInput(f"column {field.name} is {column.type}, the contract declares {field.rule}")
     try:
         return column.cast(target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInput(f"column {field.name} can't become {target}: {error}") from None
+
+
+def _whole(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
+    """Whole numbers that are kept as floats, as pandas does where one is missing, with NaN for it."""
+    values = column.cast(pa.float64()).to_numpy()  # null as NaN
+    whole = np.isnan(values) | (np.isfinite(values) & (np.floor(values) == values) & (np.abs(values) < LARGEST_WHOLE))
+    if not whole.all():
+        raise BadInput(f"column {field.name} holds numbers that are not whole, like {values[~whole][0]:.10g}")
+    return pa.chunked_array([pa.array(np.nan_to_num(values).astype(np.int64), mask=np.isnan(values))])
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -35,10 +35,10 @@ def literal(value: str | float) -> str:
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
 
 
-def create_table(record: type[Record], name: str, dialect: Dialect = "duckdb") -> str:
+def create_table(record: type[Record], table: str, dialect: Dialect = "duckdb") -> str:
     """The statement that makes a table for a contract, with its rules as constraints.
 
-    For SQLite the table is STRICT (SQLite 3.37), without which a text goes into a column of numbers.
+    Probabilities and lists are a column for each part. For SQLite the table is STRICT (SQLite 3.37), without which a text goes into a column of numbers.
 
     >>> from assay.contract import Key, Record
     >>> class Trip(Record):
@@ -50,22 +50,22 @@ def create_table(record: type[Record], name: str, dialect: Dialect = "duckdb") -
       "miles" DOUBLE
     )
     """
-    lines = ",\n".join(f"  {_column(field, dialect)}" for field in fields(record))
-    return f"CREATE TABLE {quoted(name)} (\n{lines}\n)" + (" STRICT" if dialect == "sqlite" else "")
+    lines = ",\n".join(f"  {_column(field, name, dialect)}" for field in fields(record) for name in field.columns)
+    return f"CREATE TABLE {quoted(table)} (\n{lines}\n)" + (" STRICT" if dialect == "sqlite" else "")
 
 
-def _column(field: Field, dialect: Dialect) -> str:
-    parts = [quoted(field.name), _TYPES[dialect][field.type]]
+def _column(field: Field, name: str, dialect: Dialect) -> str:
+    parts = [quoted(name), _TYPES[dialect][field.type]]
     if field.role == "key":
         parts.append("PRIMARY KEY")
     if not field.nullable and (field.role != "key" or dialect == "sqlite"):  # SQLite lets a primary key be null
         parts.append("NOT NULL")
     if field.type is bool and dialect == "sqlite":
-        parts.append(f"CHECK ({quoted(field.name)} IN (0, 1))")
+        parts.append(f"CHECK ({quoted(name)} IN (0, 1))")
     if field.categories is not None:
-        parts.append(f"CHECK ({quoted(field.name)} IN ({', '.join(map(literal, field.categories))}))")
+        parts.append(f"CHECK ({quoted(name)} IN ({', '.join(map(literal, field.categories))}))")
     if field.range is not None:
         ends = ((field.range.low, ">="), (field.range.high, "<="))
-        bounds = [f"{quoted(field.name)} {sign} {end!r}" for end, sign in ends if end is not None]
+        bounds = [f"{quoted(name)} {sign} {end!r}" for end, sign in ends if end is not None]
         parts.append(f"CHECK ({' AND '.join(bounds)})")
     return " ".join(parts)

@@ -2,26 +2,25 @@
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from assay.errors import BadInput
-from assay.web.http import Request
+from assay.web.fields import Message
+from assay.web.http import HttpRequest
 from assay.web.mlflow.errors import invalid
 
 LONGEST_KEY = 250
-_LARGEST = 2**63
 _NAME = re.compile(r"[/\w.\- :]*")
 
 
 @dataclass
 class Ask:
-    """The fields of one request."""
+    """The fields of one request, each of the kind that its route declares."""
 
     fields: Mapping[str, Any]
-    request: Request
+    request: HttpRequest
 
     def text(self, name: str, *aliases: str) -> str:
         """A text that must be there and not be empty."""
@@ -32,51 +31,30 @@ class Ask:
 
     def text_or_none(self, name: str, *aliases: str) -> str | None:
         """A text, None when it is not there."""
-        value = next((self.fields[one] for one in (name, *aliases) if self.fields.get(one) is not None), None)
-        if value is not None and not isinstance(value, str):
-            raise invalid(f"Invalid value {value!r} for parameter '{name}' supplied: it must be a string.")
-        return value
+        return next((self.fields[one] for one in (name, *aliases) if one in self.fields), None)
 
     def number(self, name: str, default: int | None = None) -> int:
-        """A whole number, as a number or as text; `default` when it is not there, or it must be."""
-        value = self.fields.get(name)
+        """A whole number; `default` when it is not there, or it must be."""
+        value = self.fields.get(name, default)
         if value is None:
-            if default is None:
-                raise invalid(f"Missing value for required parameter '{name}'.")
-            return default
-        return whole(name, value)
+            raise invalid(f"Missing value for required parameter '{name}'.")
+        return value
 
     def number_or_none(self, name: str) -> int | None:
         """A whole number, None when it is not there."""
-        return None if self.fields.get(name) is None else self.number(name)
+        return self.fields.get(name)
 
     def flag(self, name: str) -> bool:
         """A truth value, False when it is not there."""
-        value = self.fields.get(name)
-        if value in (None, False, "false", "False"):
-            return False
-        if value in (True, "true", "True"):
-            return True
-        raise invalid(f"Invalid value {value!r} for parameter '{name}' supplied: it must be true or false.")
+        return self.fields.get(name, False)
 
     def items(self, name: str) -> list[dict[str, Any]]:
         """A list of objects, empty when it is not there."""
-        value = self.fields.get(name)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of objects.")
-        return value
+        return self.fields.get(name, [])
 
     def texts(self, name: str) -> list[str]:
         """A list of texts, empty when it is not there."""
-        value = self.fields.get(name)
-        if value is None:
-            return []
-        many = [value] if isinstance(value, str) else value
-        if not isinstance(many, list) or not all(isinstance(one, str) for one in many):
-            raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of strings.")
-        return many
+        return self.fields.get(name, [])
 
     def limit(self, default: int, largest: int) -> int:
         """`max_results` within its bounds."""
@@ -89,35 +67,18 @@ class Ask:
         """A list of keys and values; the last of a key counts."""
         found: dict[str, str] = {}
         for index, one in enumerate(self.items(name)):
-            key, value = one.get("key"), one.get("value", "")
-            if not isinstance(key, str):
+            if "key" not in one:
                 raise invalid(f"Missing value for required parameter '{name}[{index}].key'.")
-            found[check_key(key)] = check_length(f"{name}[{index}].value", value, longest)
+            found[check_key(one["key"])] = check_length(f"{name}[{index}].value", one.get("value", ""), longest)
         return found
 
 
-def whole(name: str, value: Any) -> int:
-    """A whole number of 64 bits."""
-    try:
-        number = int(value) if isinstance(value, str) or not isinstance(value, float) or value.is_integer() else None
-    except (TypeError, ValueError):
-        number = None
-    if number is None or isinstance(value, bool) or not -_LARGEST <= number < _LARGEST:
-        raise invalid(f"Invalid value {str(value)[:50]!r} for parameter '{name}' supplied: it must be an integer.")
-    return number
-
-
-def ask_of(request: Request, repeated: Sequence[str] = ()) -> Ask:
+def ask_of(request: HttpRequest, takes: Message) -> Ask:
     """The fields of a request: those of its body, or of its query when it has none. Raises `BadInput`."""
-    if request.method == "GET" and request.query:
-        fields: Any = {key: values if key in repeated else values[-1] for key, values in request.query.items()}
-    else:
-        fields = request.json()
-    if fields is None:
-        fields = {}
-    if not isinstance(fields, dict):
-        raise BadInput("the body must be a JSON object")
-    return Ask(fields, request)
+    if request.method in ("GET", "HEAD") and request.query:
+        return Ask(takes.read_query(request.query), request)
+    body = request.json()
+    return Ask({} if body is None else takes.read(body), request)
 
 
 def check_key(key: str, what: str = "key") -> str:

@@ -1,7 +1,7 @@
 """MLflow's error codes."""
 
-from assay.errors import AssayError, BadInput, Corrupt, NotFound, Unavailable
-from assay.web.http import TooLarge
+from assay.errors import AssayError, BadInput, Corrupt, NotFound, Taken, Unavailable
+from assay.listen import TooLarge
 
 STATUS = {
     "INTERNAL_ERROR": 500,
@@ -47,6 +47,8 @@ def code_of(error: AssayError) -> tuple[int, str]:
         return STATUS[error.code], error.code
     if isinstance(error, TooLarge):
         return 413, "BAD_REQUEST"
+    if isinstance(error, Taken):
+        return 400, "RESOURCE_ALREADY_EXISTS"
     if isinstance(error, NotFound):
         return 404, "RESOURCE_DOES_NOT_EXIST"
     if isinstance(error, BadInput):

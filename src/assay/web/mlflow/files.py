@@ -3,20 +3,18 @@
 A path is only a name: it is looked up in the database, and what lies on the disk is named by its content.
 """
 
-import mimetypes
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Table, delete, select
 
 from assay.store import Store
 from assay.store.database import upsert
-from assay.store.schema import logged_model_artifacts, run_artifacts
+from assay.store.locks import lock_one
+from assay.store.schema import logged_model_artifacts, logged_models, run_artifacts, runs
 from assay.track.find import ARTIFACTS
 from assay.track.find import load as load_runs
-from assay.web.http import Answer
+from assay.web.http import Answer, answer_json
 from assay.web.mlflow import shape
 from assay.web.mlflow.ask import Ask, check_length, safe_path
 from assay.web.mlflow.errors import MlflowError, invalid, missing
@@ -48,7 +46,7 @@ def locate(connection: Connection, path: str) -> Place:
         if part == "artifacts" and at > 1:
             owner = parts[at - 1]
             try:
-                found = _owner(connection, owner, of_model=parts[at - 2] == "models")
+                found = owner_of(connection, owner, of_model=parts[at - 2] == "models")
             except MlflowError:
                 continue
             table, root = found
@@ -58,7 +56,8 @@ def locate(connection: Connection, path: str) -> Place:
     raise missing(f"No run and no model has artifacts at {path[:200]!r}")
 
 
-def _owner(connection: Connection, owner: str, *, of_model: bool) -> tuple[Table, str]:
+def owner_of(connection: Connection, owner: str, *, of_model: bool) -> tuple[Table, str]:
+    """The table of the artifacts of a run or of a model, and their root. Raises an error of MLflow's for one of nothing."""
     if of_model:
         return logged_model_artifacts, model_root(connection, owner)
     found = load_runs(connection, [owner])
@@ -71,7 +70,7 @@ def listed(store: Store, ask: Ask) -> dict[str, Any]:
     """The files and folders of a run below a path."""
     run_id, path = ask.text("run_id", "run_uuid"), ask.text_or_none("path") or ""
     with store.database.read() as connection:
-        table, root = _owner(connection, run_id, of_model=False)
+        table, root = owner_of(connection, run_id, of_model=False)
         return {"root_uri": root, "files": _list(connection, Place(table, run_id, _below(path)), from_root=True)}
 
 
@@ -79,7 +78,7 @@ def listed_of_model(store: Store, ask: Ask) -> dict[str, Any]:
     """The files and folders of a logged model below a path."""
     model_id, path = ask.request.places[0], ask.text_or_none("artifact_directory_path") or ""
     with store.database.read() as connection:
-        table, root = _owner(connection, model_id, of_model=True)
+        table, root = owner_of(connection, model_id, of_model=True)
         return {"root_uri": root, "files": _list(connection, Place(table, model_id, _below(path)), from_root=True)}
 
 
@@ -109,47 +108,62 @@ def _list(connection: Connection, place: Place, *, from_root: bool) -> list[dict
     return [found[name] for name in sorted(found)]
 
 
-def put(store: Store, path: str, chunks: Iterable[bytes]) -> None:
-    """Keep a file at a path; it is there whole or not at all."""
+def begin(store: Store, path: str) -> "_Incoming":
+    """Begin to take in a file for a path; it is there whole or not at all."""
     with store.database.read() as connection:
         place = locate(connection, path)
     if not place.name:
         raise invalid(f"{path!r} names a folder, not a file")
-    stored = store.artifacts.put_stream(chunks)
-    keep(store, place, stored.digest, stored.size)
+    return _Incoming(store, place)
+
+
+class _Incoming:
+    def __init__(self, store: Store, place: Place) -> None:
+        self._store, self._place = store, place
+        self._growing = store.artifacts.begin()
+        self.write, self.drop = self._growing.write, self._growing.drop
+
+    def keep(self) -> Answer:
+        stored = self._growing.keep()
+        keep(self._store, self._place, stored.digest, stored.size)
+        return answer_json({})
 
 
 def keep(store: Store, place: Place, digest: str, size: int) -> None:
     """Note a file that is kept."""
     row = {**place.key, "name": place.name, "digest": digest, "size_bytes": size}
     with store.database.begin() as connection:
+        _hold(connection, place)
+        _check_no_clash(connection, place)
         upsert(connection, place.table, [row])
 
 
-def get(store: Store, path: str) -> Answer:
-    """The file at a path, as a download: no browser shows it as a page of ours."""
-    with store.database.read() as connection:
-        place = locate(connection, path)
-        t = place.table.c
-        row = connection.execute(select(t.digest, t.size_bytes).filter_by(**place.key, name=place.name)).first()
-    if row is None:
-        raise missing(f"There is no artifact {path[:200]!r}")
-    name = quote(place.name.rsplit("/", 1)[-1])
-    headers = {
-        "content-type": mimetypes.guess_type(place.name)[0] or "application/octet-stream",
-        "content-disposition": f"attachment; filename*=UTF-8''{name}",
-        "x-content-type-options": "nosniff",
-        "content-security-policy": "sandbox; default-src 'none'",
-    }
-    return Answer(headers=headers, pieces=iter(store.artifacts.read(row.digest)), size=row.size_bytes)
+def _hold(connection: Connection, place: Place) -> None:
+    """Have others who keep a file of the same run or model wait: a file and a folder of one name would pass both."""
+    owners = runs if place.table is run_artifacts else logged_models
+    if lock_one(connection, owners, place.owner, owners.c.id) is None:
+        raise missing(f"{place.owner[:200]!r} was removed meanwhile")
 
 
-def remove(store: Store, path: str) -> None:
+def _check_no_clash(connection: Connection, place: Place) -> None:
+    """A name is that of a file or of a folder; of both, listings would show one only."""
+    t = place.table.c
+    parts = place.name.split("/")
+    above = ["/".join(parts[:count]) for count in range(1, len(parts))]
+    below = t.name.startswith(f"{place.name}/", autoescape=True)
+    found = connection.execute(select(t.name).filter_by(**place.key).where(below | t.name.in_(above)).limit(1)).scalar()
+    if found is not None:
+        what = "a folder" if len(found) > len(place.name) else f"below the file {found[:200]!r}"
+        raise invalid(f"{place.name[:200]!r} can't be stored as a file: it is {what} already. Give it another name.")
+
+
+def remove(store: Store, ask: Ask) -> Answer:
     """Remove the file at a path, or everything below it; its content goes with the next `assay gc`."""
     with store.database.begin() as connection:
-        place = locate(connection, path)
+        place = locate(connection, ask.request.places[0])
         t = place.table.c
         prefix = f"{place.name}/" if place.name else ""
         below = t.name == place.name
         below = below | (t.name.startswith(prefix, autoescape=True) if prefix else t.name.is_not(None))
         connection.execute(delete(place.table).filter_by(**place.key).where(below))
+    return answer_json({})

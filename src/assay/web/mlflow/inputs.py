@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from assay.store import Store
+from assay.store.among import among
 from assay.store.database import insert_new, upsert
 from assay.store.schema import datasets, run_datasets, run_models
 from assay.web.mlflow.ask import Ask, check_length
@@ -26,7 +27,7 @@ def log_inputs(store: Store, ask: Ask) -> dict[str, Any]:
     rows = [_dataset(one) for one in given]
     with store.database.begin() as connection:
         experiment = active_run(connection, run_id)
-        for row, tags in rows:
+        for row, tags in sorted(rows, key=lambda one: (one[0]["name"], one[0]["digest"])):  # in one order for all runs
             _add_dataset(connection, run_id, experiment, row, tags)
         _add_models(connection, run_id, "input", models)
     return {}
@@ -34,7 +35,7 @@ def log_inputs(store: Store, ask: Ask) -> dict[str, Any]:
 
 def _dataset(one: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     data = one.get("dataset")
-    if not isinstance(data, dict):
+    if data is None:
         raise invalid("Missing value for required parameter 'datasets.dataset'.")
     for name in ("name", "digest", "source_type", "source"):
         if not data.get(name):
@@ -42,7 +43,7 @@ def _dataset(one: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     row = {
         name: check_length(name, data[name], longest) if data.get(name) else None for name, longest in _LONGEST.items()
     }
-    tags = {str(tag.get("key")): check_length("tag", tag.get("value", ""), 500) for tag in one.get("tags") or []}
+    tags = {tag.get("key", ""): check_length("tag", tag.get("value", ""), 500) for tag in one.get("tags", [])}
     return row, tags
 
 
@@ -68,8 +69,9 @@ def log_outputs(store: Store, ask: Ask) -> dict[str, Any]:
 def _add_models(connection: Connection, run_id: str, direction: str, models: Sequence[dict[str, Any]]) -> None:
     rows: list[dict[str, Any]] = []
     for one in models:
-        step = one.get("step") or 0
-        rows.append({"run_id": run_id, "model_id": str(one.get("model_id")), "direction": direction, "step": int(step)})
+        if not one.get("model_id"):
+            raise invalid("Missing value for required parameter 'models.model_id'.")
+        rows.append({"run_id": run_id, "model_id": one["model_id"], "direction": direction, "step": one.get("step", 0)})
     if rows:
         upsert(connection, run_models, rows)
 
@@ -82,11 +84,11 @@ def inputs_and_outputs(
     if not run_ids:
         return found
     asked = select(run_datasets, *(datasets.c[name] for name in _LONGEST)).join(datasets)
-    for row in connection.execute(asked.where(run_datasets.c.run_id.in_(run_ids))).mappings():
+    for row in connection.execute(asked.where(among(run_datasets.c.run_id, run_ids))).mappings():
         data = {name: row[name] for name in _LONGEST if row[name] is not None}
         one = {"dataset": data, "tags": [{"key": key, "value": value} for key, value in row["tags"].items()]}
         found[row["run_id"]][0].setdefault("dataset_inputs", []).append(one)
-    asked_models = select(run_models).where(run_models.c.run_id.in_(run_ids)).order_by(run_models.c.model_id)
+    asked_models = select(run_models).where(among(run_models.c.run_id, run_ids)).order_by(run_models.c.model_id)
     for row in connection.execute(asked_models).mappings():
         inputs, outputs = found[row["run_id"]]
         if row["direction"] == "input":

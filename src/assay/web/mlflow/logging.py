@@ -11,10 +11,11 @@ from assay.store import Store
 from assay.store.database import upsert
 from assay.store.schema import params
 from assay.track.points import Point, add_points
-from assay.web.mlflow.ask import Ask, check_key, check_length, whole
+from assay.web.fields import whole
+from assay.web.mlflow.ask import Ask, check_key, check_length
 from assay.web.mlflow.errors import invalid
 from assay.web.mlflow.known import active_run
-from assay.web.mlflow.logged import Measured, add_model_metrics
+from assay.web.mlflow.logged import ModelPoint, add_model_metrics
 from assay.web.mlflow.runs import LONGEST_TAG, put_tags
 
 LONGEST_PARAM = 6000
@@ -36,6 +37,10 @@ class MetricIn(msgspec.Struct):
     model_id: str | None = None
     dataset_name: str | None = None
     dataset_digest: str | None = None
+    # The same in camel case, as protobuf's JSON has them.
+    modelId: str | None = None
+    datasetName: str | None = None
+    datasetDigest: str | None = None
 
 
 def log_metric(store: Store, ask: Ask) -> dict[str, Any]:
@@ -80,7 +85,8 @@ def _add_metrics(
     texts: dict[str, str] | None = None,
 ) -> None:
     points, of_models = _points(metrics)
-    with store.database.begin() as connection:
+
+    def add(connection: Connection) -> None:
         active_run(connection, run_id)
         if kept:
             _put_params(connection, run_id, kept)
@@ -89,29 +95,32 @@ def _add_metrics(
             add_model_metrics(connection, run_id, of_models)
         put_tags(connection, run_id, texts or {})
 
+    store.database.write_together(add)
 
-def _points(metrics: Sequence[Any]) -> tuple[list[Point], list[Measured]]:
+
+def _points(metrics: Sequence[Any]) -> tuple[list[Point], list[ModelPoint]]:
     try:
         given = msgspec.convert(metrics, list[MetricIn])
     except msgspec.ValidationError as error:
         raise invalid(f"A metric misses a field or has one of another type: {error}") from None
     points: list[Point] = []
-    of_models: list[Measured] = []
+    of_models: list[ModelPoint] = []
     checked: set[str] = set()
     for one in given:
         if one.key not in checked:
             checked.add(check_key(one.key, "name"))
-        at = one.timestamp if type(one.timestamp) is int else whole("timestamp", one.timestamp)
+        at = one.timestamp if type(one.timestamp) is int else whole(one.timestamp, "timestamp")
         if not 0 <= at < 2**53:
             raise invalid(f"Invalid value {at} for parameter 'timestamp' supplied: milliseconds since 1970 are meant.")
-        step = one.step if type(one.step) is int else whole("step", one.step or 0)
+        step = one.step if type(one.step) is int else whole(one.step or 0, "step")
         if not -_LARGEST <= step < _LARGEST:
             raise invalid(f"Invalid value {step} for parameter 'step' supplied: it must have 64 bits.")
         value = one.value if type(one.value) is float else _value(one.value)
         point = Point(one.key, value, step, at * 1000)
         points.append(point)
-        if one.model_id:
-            of_models.append(Measured(one.model_id, point, one.dataset_name or None, one.dataset_digest or None))
+        if model_id := one.model_id or one.modelId:
+            name, digest = one.dataset_name or one.datasetName, one.dataset_digest or one.datasetDigest
+            of_models.append(ModelPoint(model_id, point, name or None, digest or None))
     return points, of_models
 
 
@@ -128,7 +137,7 @@ def _checked_params(given: Sequence[Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for index, one in enumerate(given):
         key = one.get("key")
-        if not isinstance(key, str):
+        if key is None:
             raise invalid(f"Missing value for required parameter 'params[{index}].key'.")
         if key in found:
             raise invalid(f"Duplicate parameter keys have been submitted: [{key!r}].")

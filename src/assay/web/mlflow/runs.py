@@ -12,7 +12,6 @@ from assay.store.database import upsert
 from assay.store.schema import runs, tags
 from assay.times import now
 from assay.track import find
-from assay.track.points import history as points
 from assay.web.mlflow import shape
 from assay.web.mlflow.ask import Ask, check_key, check_length
 from assay.web.mlflow.errors import invalid, missing
@@ -23,14 +22,6 @@ from assay.web.mlflow.known import active_run, no_run
 LONGEST_TAG = 8000
 LONGEST_NAME = 1000
 MODELS = "mlflow.log-model.history"
-_STATUS = {
-    "RUNNING": "running",
-    "SCHEDULED": "scheduled",
-    "FINISHED": "finished",
-    "FAILED": "failed",
-    "KILLED": "killed",
-}
-_NUMBERS = dict(enumerate(("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"), 1))
 _FIRST = "amber brave calm clever eager gentle golden happy keen lively lucky merry noble polite proud quick quiet rapid silver wise"
 _SECOND = "ant bear bee crane crow deer dove eel finch fox hare hawk heron ibis lark lynx mole newt otter owl panda quail raven seal shrew swan toad trout wolf wren"
 
@@ -53,6 +44,7 @@ def create(store: Store, ask: Ask) -> dict[str, Any]:
         parent = _parent(connection, tagged.get(shape.PARENT))
         row = {"id": run_id, "experiment_id": number, "name": name, "kind": "tracked", "status": "running"}
         row |= {"started_at": started, "user": user, "artifact_uri": uri, "parent_id": parent}
+        row["written_at"] = now()  # the start is the client's word
         connection.execute(_INSERT, row)
         connection.execute(_TAGS, [{"run_id": run_id, "name": key, "value": value} for key, value in tagged.items()])
     info = {"run_id": run_id, "run_uuid": run_id, "run_name": name, "experiment_id": str(number), "user_id": user or ""}
@@ -86,12 +78,8 @@ def change(store: Store, ask: Ask) -> dict[str, Any]:
     """Change status, end and name."""
     run_id = ask.text("run_id", "run_uuid")
     values: dict[str, Any] = {}
-    given = ask.fields.get("status")
-    status = _NUMBERS.get(given) if isinstance(given, int) else ask.text_or_none("status")
-    if status is not None:
-        if status not in _STATUS:
-            raise invalid(f"Invalid value {status!r} for parameter 'status' supplied.")
-        values["status"] = _STATUS[status]
+    if status := ask.text_or_none("status"):
+        values["status"] = status.lower()
     if (ended := ask.number_or_none("end_time")) is not None:
         values["ended_at"] = shape.moment(ended)
     if name := ask.text_or_none("run_name"):
@@ -126,8 +114,6 @@ def search(store: Store, ask: Ask) -> dict[str, Any]:
     """A page of those a filter finds."""
     limit = ask.limit(1000, 50_000)
     view = ask.text_or_none("run_view_type") or "ACTIVE_ONLY"
-    if view not in ("ACTIVE_ONLY", "DELETED_ONLY", "ALL"):
-        raise invalid(f"Invalid value {view!r} for parameter 'run_view_type' supplied.")
     found = find.search(
         store,
         ask.text_or_none("filter") or "",
@@ -136,23 +122,12 @@ def search(store: Store, ask: Ask) -> dict[str, Any]:
         deleted={"ACTIVE_ONLY": False, "DELETED_ONLY": True, "ALL": None}[view],
         limit=limit,
         token=ask.text_or_none("page_token"),
+        texts=True,
     )
     with store.database.read() as connection:
         linked = inputs_and_outputs(connection, [row.id for row in found.runs])
     shown = [shape.run(row, *linked[row.id]) for row in found.runs]
     return shape.without_none(runs=shown, next_page_token=found.token)
-
-
-def history(store: Store, ask: Ask) -> dict[str, Any]:
-    """The points of one metric, all of them or a page."""
-    run_id, key = ask.text("run_id", "run_uuid"), ask.text("metric_key")
-    limit = ask.number_or_none("max_results")
-    if limit is not None and limit <= 0:
-        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer.")
-    offset = find.offset_of(ask.text_or_none("page_token"))
-    found = points(store, run_id, key, offset=offset, limit=None if limit is None else limit + 1)
-    more = find.token_of(offset + limit) if limit is not None and len(found) > limit else None
-    return shape.without_none(metrics=list(map(shape.metric, found[:limit])), next_page_token=more)
 
 
 def set_tag(store: Store, ask: Ask) -> dict[str, Any]:
@@ -189,7 +164,7 @@ def log_model(store: Store, ask: Ask) -> dict[str, Any]:
     run_id = ask.text("run_id", "run_uuid")
     try:
         model = json.loads(ask.text("model_json"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("Malformed model info: it is not valid JSON.") from None
     absent = {"artifact_path", "flavors", "utc_time_created", "run_id"} - set(model if isinstance(model, dict) else ())
     if absent:
@@ -204,7 +179,8 @@ def log_model(store: Store, ask: Ask) -> dict[str, Any]:
 
 
 def _without_flavor_config(model: dict[str, Any]) -> dict[str, Any]:
-    flavors = {
-        name: {k: v for k, v in dict(flavor).items() if k != "config"} for name, flavor in model["flavors"].items()
-    }
+    given = model["flavors"]
+    if not isinstance(given, dict) or not all(isinstance(flavor, dict) for flavor in given.values()):
+        raise invalid("Malformed model info: 'flavors' must be an object of objects.")
+    flavors = {name: {k: v for k, v in flavor.items() if k != "config"} for name, flavor in given.items()}
     return model | {"flavors": flavors}

@@ -25,7 +25,7 @@ def moment(milliseconds: int) -> datetime:
     try:
         return _EPOCH + milliseconds * _MS
     except OverflowError:
-        raise invalid(f"{milliseconds} milliseconds since 1970 is no time that can be kept") from None
+        raise invalid(f"{milliseconds} milliseconds since 1970 is not a time that can be stored") from None
 
 
 def pairs(values: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -96,14 +96,14 @@ def run(row: RunRow, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> d
     }
 
 
-def experiment(row: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+def experiment(row: Any, tags: Mapping[str, str]) -> dict[str, Any]:
     """An experiment."""
     return {
-        "experiment_id": str(row["id"]),
-        "name": row["name"],
-        "artifact_location": artifact_root(row["id"], row["artifact_uri"]),
-        "lifecycle_stage": stage(row["deleted_at"]),
-        "creation_time": milliseconds(row["created_at"]),
-        "last_update_time": milliseconds(row["updated_at"]),
+        "experiment_id": str(row.id),
+        "name": row.name,
+        "artifact_location": artifact_root(row.id, row.artifact_uri),
+        "lifecycle_stage": stage(row.deleted_at),
+        "creation_time": milliseconds(row.created_at),
+        "last_update_time": milliseconds(row.updated_at),
         "tags": pairs(tags),
     }

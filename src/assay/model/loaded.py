@@ -1,0 +1,149 @@
+"""A published model for Python: the same features, estimator and contract as in serving."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+
+from assay.contract import Decoder, Record, fields
+from assay.contract.columns import Columns, from_rows
+from assay.contract.decode import to_json
+from assay.contract.formats.arrow import columns, schema
+from assay.errors import BadInput, NotFound
+from assay.model.bundle import Bundle, open_bundle
+from assay.model.misfits import misfits
+from assay.model.settled import Settled
+from assay.predictions.write import to_arrow
+from assay.store import Store
+from assay.tables import as_table
+from assay.track import ModelVersion, alias, champion, find_version
+from assay.track.ledger import CHAMPION
+
+#: The column of a scored row that says why it has no prediction.
+ERROR = "error"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version of a model that answers in this process."""
+
+    version: ModelVersion
+    bundle: Bundle
+
+    def predict(self, rows: Any) -> Any:
+        """The predictions of one row, of several, or of a frame, in the same form.
+
+        A dict or record gives a dict by field, a sequence of them a list; a frame of pandas, polars or pyarrow gives one of
+        the same library with a column for each number, text or class, in the order of the rows.
+        Raises `Invalid` for a dict that breaks the contract, and `BadInput` for a frame that does, and for a prediction that
+        the contract refuses: `assay score` keeps such rows apart.
+        """
+        if isinstance(rows, Mapping | Record):
+            return self._of_records([rows])[0]
+        if isinstance(rows, Sequence):
+            return self._of_records(rows) if rows else []
+        table = as_table(rows)
+        scored = self.score(table)
+        if scored.column(ERROR).null_count < len(scored):
+            errors = scored.column(ERROR).to_pylist()
+            first = next(i for i, error in enumerate(errors) if error is not None)
+            refused = len(errors) - scored.column(ERROR).null_count
+            raise BadInput(
+                f"{self.version} has no prediction for {refused:,} of {len(errors):,} rows",
+                f"row {first}: {errors[first]}",
+                do="Correct these rows or leave them out; `assay score` keeps them apart.",
+            )
+        return _like(rows, scored.drop_columns([ERROR]))
+
+    def score(self, rows: pa.Table) -> pa.Table:
+        """The predictions of a table by column, and why a row has none.
+
+        A row that a server would refuse is null in each column, with the reason in `error`. Raises `BadInput` for a table
+        that lacks a column, or has one of another type.
+        """
+        wrong, why = misfits(rows, self.bundle.model.takes)
+        errors: list[str | None] = [None] * len(rows)
+        for row in np.flatnonzero(wrong).tolist():
+            errors[row] = why(row)
+        kept = np.flatnonzero(~wrong)
+        if not len(kept):
+            return self._table({}, errors)
+        settled = self._settled(columns(rows if len(kept) == len(rows) else rows.take(kept), self.bundle.model.takes))
+        for position in np.flatnonzero(settled.refused).tolist():
+            errors[int(kept[position])] = settled.why(position)
+        answered = np.flatnonzero(~settled.refused)
+        values = {name: column[answered] for name, column in settled.values.items()}
+        return self._table(values, errors)
+
+    def _table(self, values: Mapping[str, Any], errors: list[str | None]) -> pa.Table:
+        """Values of the rows without an error, nulls in the others."""
+        said = pa.array(errors, pa.string())
+        where = np.flatnonzero(said.is_null().to_numpy(zero_copy_only=False))
+        places = np.full(len(errors), -1)
+        places[where] = np.arange(len(where))
+        taken = pa.array(places, mask=places < 0)
+        made = {}
+        for field in schema(self.bundle.model.gives):
+            column = to_arrow(values[field.name], field.type) if len(where) else pa.nulls(0, field.type)
+            made[field.name] = column if len(where) == len(errors) else column.take(taken)
+        return pa.table(made | {ERROR: said})
+
+    def _settled(self, given: Columns[Any]) -> Settled:
+        return self.bundle.settle(self.bundle.predict(self.bundle.features(given)))
+
+    def _of_records(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        takes = self.bundle.model.takes
+        decoder = Decoder(takes)
+        records = [row if isinstance(row, takes) else decoder.decode(to_json(_plain(row))).rows[0] for row in rows]
+        settled = self._settled(from_rows(records, takes))
+        if settled.refused.any():
+            first = int(np.flatnonzero(settled.refused)[0])
+            raise BadInput(f"{self.version} has no prediction for row {first}: {settled.why(first)}")
+        return settled.rows()
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.bundle.model.takes.__name__} -> {self.bundle.model.gives.__name__}"
+
+
+def load_version(store: Store, name: str) -> LoadedModel:
+    """The version that `name` means: `bikes` and `bikes@champion` the champion, `bikes@ALIAS`, or `bikes/3`.
+
+    Raises `NotFound` for what is not there, `BadInput` for another form of a name and for a version that only MLflow's client
+    can load.
+    """
+    model, at, called = name.partition("@")
+    model, slash, number = model.partition("/")
+    if (at and slash) or (slash and not number.isdecimal()):
+        raise BadInput(f"{name!r} names no version of a model", do="Write MODEL, MODEL@ALIAS or MODEL/NUMBER.")
+    if slash:
+        version = find_version(store, model, int(number))
+    elif called in ("", CHAMPION):
+        version = champion(store, model)
+    elif (found := alias(store, model, called)) is not None:
+        version = found
+    else:
+        raise NotFound(f"{model} has no alias {called!r}", do=f"List them: assay models {model}")
+    if not version.bundle:
+        raise BadInput(f"{version} was registered by a client of MLflow", do="Load it with that client.")
+    return LoadedModel(version, open_bundle(store, version.bundle))
+
+
+def _plain(row: Any) -> Any:
+    return (
+        {field.name: getattr(row, field.name) for field in fields(type(row))} if isinstance(row, Record) else dict(row)
+    )
+
+
+def _like(given: Any, scored: pa.Table) -> Any:
+    if isinstance(given, pa.Table | pa.RecordBatch):
+        return scored
+    native = nw.from_native(given, pass_through=True)
+    if isinstance(native, nw.LazyFrame):
+        native = native.head(0).collect()
+    if not isinstance(native, nw.DataFrame):
+        return scored
+    made = nw.from_arrow(scored, backend=native.implementation)
+    return made.to_native()

@@ -1,0 +1,50 @@
+"""Scored rows in the prediction log, each once however often their part is scored."""
+
+from datetime import datetime
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+
+from assay.contract.formats.arrow import columns
+from assay.model import LoadedModel
+from assay.model.loaded import ERROR
+from assay.predictions.layout import ORIGIN, table_name
+from assay.predictions.write import to_arrow
+from assay.store import Store
+from assay.store.tables import file_served
+
+
+def log_part(
+    store: Store, model: LoadedModel, rows: pa.Table, scored: pa.Table, part: str, first: int, at: datetime
+) -> None:
+    """File the rows of a part that have a prediction.
+
+    `part` names it, `first` is the number of its first row, `at` when the table was begun: the same again changes nothing.
+    """
+    kept = np.flatnonzero(scored.column(ERROR).is_null().to_numpy())
+    if not len(kept):
+        return
+    bundle = model.bundle
+    inputs = columns(rows.take(kept), bundle.model.takes)
+    features = bundle.features(inputs)
+    named = sha256(f"{model.bundle.digest} {part}".encode()).hexdigest()[:24]
+    constant = {
+        "model_version": model.version.version,
+        "request_id": f"score-{named}",
+        "part": "served",
+        "received_at": at,
+        "answered_at": at,
+        "label": None,
+        "segment": f"score-{named}",
+    }
+    arrays = {name: pa.repeat(pa.scalar(value, ORIGIN[name]), len(kept)) for name, value in constant.items()}
+    arrays["row"], arrays["record"] = pa.array(first + kept), pa.array(np.arange(len(kept)))
+    layout = bundle.layout
+    arrays |= {f"input_{name}": to_arrow(one, layout.values[f"input_{name}"]) for name, one in inputs.items()}
+    arrays |= {f"feature_{name}": to_arrow(one, layout.values[f"feature_{name}"]) for name, one in features.items()}
+    answers = scored.take(kept).drop_columns([ERROR])
+    arrays |= {f"prediction_{name}": answers.column(name) for name in answers.column_names}
+    ordered = pa.table({name: arrays[name] for name in [*ORIGIN, *layout.values]})
+    name = table_name("served", layout.model)
+    file_served(store.home.tables, name, f"score-{named}", ordered, day=layout.day_column, at="received_at")
