@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,12 +42,12 @@ class WandbMirror:
     def __init__(self, store: Store, folder: Path, *, only: Sequence[str] = ()) -> None:
         """`only` names experiments; all when empty. Raises `BadInput` when the client is not installed."""
         try:
-            import wandb  # pyright: ignore[reportMissingImports]
+            client: Any = import_module("wandb")
         except ImportError:
             raise BadInput(
                 "the client of Weights & Biases is not installed", do='Run: pip install "assay[wandb]"'
             ) from None
-        self._wandb: Any = wandb
+        self._wandb = client
         self._store = store
         self._folder = folder
         self._only = only
