@@ -32,6 +32,7 @@ MOST_TURNS = {
     "experiments": 4,
     "doctor": 6,
     "sql": 4,
+    "gc": 8,
     "rollback": 8,
 }
 
@@ -104,7 +105,8 @@ def test_a_team_of_two(team: list[Machine]) -> None:
     for command in either if WHOLE else either[:5] + either[6:7] + either[9:10]:
         assert a.json(*command) == b.json(*command), command
     listing = (["runs"], ["models"], ["ledger"], ["experiments"], ["doctor"], ["sql", "SELECT count(*) AS n FROM runs"])
-    costs = {one[0]: turns(b, *one) for one in (*listing, ["compare", *ids[:2]], ["run-show", ids[0]])}
+    shown = (["compare", *ids[:2]], ["run-show", ids[0]], ["gc"])
+    costs = {one[0]: turns(b, *one) for one in (*listing, *shown)}
     before = a.database.turns
     assert a.run("rollback", "long-trip").returncode == 0
     costs["rollback"] = a.database.turns - before

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, String, cast, delete, literal, or_, select, union, union_all
 
 from assay.errors import Unavailable
 from assay.store import Artifacts, Store, leases
@@ -68,22 +68,33 @@ def purge(store: Store, *, older_than: timedelta, young: timedelta = YOUNG, dry_
     before = now() - older_than
     done = Purged()
     with store.database.read() as connection:
-        gone = _runs(connection, before)
-        models = list(
-            connection.execute(select(logged_models.c.id).where(logged_models.c.deleted_at < before)).scalars()
-        )
+        deleted = _deleted(connection, before)
+        gone = _runs(connection, before) if deleted["run"] else []
+    models = deleted["logged model"]
     done.runs, done.logged_models = len(gone), len(models)
     if not dry_run:
         for start in range(0, len(models), _AT_ONCE):
             _remove_models(store, models[start : start + _AT_ONCE])
         for start in range(0, len(gone), _AT_ONCE):
             _remove_runs(store, gone[start : start + _AT_ONCE], before)
-        done.experiments = _remove_experiments(store, before)
+        done.experiments = _remove_experiments(store, before) if deleted["experiment"] else 0
     _remove_files(store, done, now() - young, dry_run=dry_run)
     if not dry_run:
         _remove_waiting(store, now() - young)
         store.artifacts.sweep()
     return done
+
+
+def _deleted(connection: Connection, before: datetime) -> dict[str, list[str]]:
+    """The ids of what was deleted before then, by what it is: one question, because the database may be far."""
+    found: dict[str, list[str]] = {"run": [], "logged model": [], "experiment": []}
+    tables = zip(found, (runs, logged_models, experiments), strict=True)
+    asked = (
+        select(literal(kind), cast(table.c.id, String)).where(table.c.deleted_at < before) for kind, table in tables
+    )
+    for kind, id_ in connection.execute(union_all(*asked)):
+        found[kind].append(id_)
+    return found
 
 
 def _runs(connection: Connection, before: datetime) -> list[str]:
@@ -212,10 +223,8 @@ def _referred(store: Store) -> set[str]:
         runs.c.environment,
         runs.c.code_diff,
     )
-    found: set[str] = set()
     with store.database.read() as connection:
-        for column in columns:
-            found.update(connection.execute(select(column).distinct()).scalars())
+        found = set(connection.execute(union(*(select(column) for column in columns))).scalars())
         for result in connection.execute(select(journal.c.result)).scalars():
             found.update(_digests(result))
     return found
