@@ -17,6 +17,7 @@ ALL = (
     "checks",
     "profiles",
     "memory",
+    "features",
     "serving",
     "hostile",
     "growth",

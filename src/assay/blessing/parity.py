@@ -1,5 +1,7 @@
 """Does one row get the same features and predictions as the same row in a batch? Asked through the path that serving takes."""
 
+from statistics import median
+from time import perf_counter_ns
 from typing import Literal
 
 import msgspec
@@ -13,6 +15,7 @@ from assay.contract.formats.arrow import columns
 from assay.contract.record import fields
 from assay.errors import BadInput
 from assay.model import Bundle
+from assay.model.frames import FrameForm
 from assay.skew.compare import differs, ulps
 
 SAMPLE = 200
@@ -55,11 +58,21 @@ class Parity(msgspec.Struct, frozen=True):
     #: Rows of the sample that the contract refuses, and that could not be served.
     refused: int
     mismatches: list[Mismatch] = []
+    #: Microseconds that the features of one row take, the median, and the form in which they are computed.
+    row_us: float | None = None
+    form: FrameForm = "columns"
 
     @property
     def holds(self) -> bool:
         """True when nothing differs by more than rounding, and some row could be asked at all."""
         return not self.faults()
+
+    def cost(self) -> str:
+        """What the features of one row take, in words; empty when no row was asked."""
+        if self.row_us is None:
+            return ""
+        on = "numpy columns" if self.form == "columns" else f"a {self.form} frame"
+        return f"{self.row_us:,.0f} us for one row, on {on}"
 
     def faults(self) -> list[str]:
         """What keeps the features from being served."""
@@ -83,18 +96,22 @@ def check_parity(bundle: Bundle, rows: pa.Table) -> Parity:
     decoder = Decoder(bundle.model.takes)
     served: list[int] = []
     alone: list[dict[str, Array]] = []
+    took_ns: list[int] = []
     for position, row in zip(chosen, rows.select(names).take(pa.array(chosen)).to_pylist(), strict=True):
         try:
             decoded = decoder.decode(to_json(row)).rows
         except Invalid:
             continue
         served.append(int(position))
+        began = perf_counter_ns()
         alone.append(_features_alone(bundle, from_rows(decoded, bundle.model.takes)))
+        took_ns.append(perf_counter_ns() - began)
     found = [_mismatch(name, column[served], [row[name] for row in alone]) for name, column in batch.items()]
     differing = [mismatch for mismatch in found if mismatch]
     if not differing:
         differing = _predictions(bundle, {name: column[served] for name, column in batch.items()}, alone)
-    return Parity(len(served), len(chosen) - len(served), differing)
+    row_us = median(took_ns) / 1000 if took_ns else None
+    return Parity(len(served), len(chosen) - len(served), differing, row_us, bundle.form)
 
 
 def _predictions(bundle: Bundle, batch: dict[str, Array], alone: list[dict[str, Array]]) -> list[Mismatch]:

@@ -21,6 +21,8 @@ def _parts(verdict: Verdict) -> list[Html]:
     )
     scores = table(("metric", "on the holdout"), [(name, f"{value:.6g}") for name, value in verdict.scores.items()])
     where = f"{verdict.rows:,} rows, {verdict.holdout_from[:10]} to {verdict.holdout_until[:10]}"
+    if verdict.parity.row_us is not None:
+        where += f"; features: {verdict.parity.cost()}"
     notes = [table(("note",), [(warning,) for warning in verdict.warnings])] * bool(verdict.warnings)
     return [section(f"Verdict on {verdict.model}", reasons, scores, *notes, note=where)]
 
@@ -44,5 +46,7 @@ def render(verdict: Verdict, console: "Console") -> None:
     console.print(
         f"  parity: {parity.rows} rows computed one by one {'equal' if parity.holds else 'DIFFER FROM'} the batch"
     )
+    if parity.row_us is not None:
+        console.print(f"  features: {parity.cost()}")
     for warning in verdict.warnings:
         console.print(Text(f"  note: {warning}", style="dim"))

@@ -20,6 +20,7 @@ from assay.model.bundle_copies import bundle_bytes
 from assay.model.estimator import Format, Opened, Saved, open_file
 from assay.model.features import Kind, Matrix, compute, encode
 from assay.model.forms import Form, in_form
+from assay.model.frames import ENGINES, FrameForm, form_of
 from assay.model.libraries import libraries_of, refuse_older
 from assay.model.model import Model
 from assay.model.outputs import Outputs
@@ -68,7 +69,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parts: dict[str, Part] = {}
     #: Declared classes that no row of training had, by label.
     unseen: dict[str, list[str | int]] = {}
-    #: The versions of the libraries that made the estimator.
+    #: The versions of the libraries that made the estimator, and of those that compute the features.
     libraries: dict[str, str] = {}
 
 
@@ -80,6 +81,8 @@ class Bundle:
         self.facts = facts
         self.model = model
         self.layout = Layout(model.name, model.takes, model.gives, facts.features)
+        #: The form in which `features` gets its columns.
+        self.form: FrameForm = form_of(model.name, model.features, "features")
         self._outputs = Outputs(model, opened, coded=facts.coded)
         self._names = list(facts.features)
         self._codes = {name: {v: float(i) for i, v in enumerate(values)} for name, values in facts.categories.items()}
@@ -162,7 +165,7 @@ def pack_bundle(
         form=form,
         coded=coded,
         unseen=dict(unseen or {}),
-        libraries=libraries_of([first, *several.values()]),
+        libraries=libraries_of([first, *several.values()], ENGINES[form_of(model.name, model.features, "features")]),
         rows=rows,
         trained_until=trained_until,
         takes=msgspec.json.schema(model.takes),

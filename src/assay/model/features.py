@@ -10,6 +10,8 @@ import numpy as np
 from assay.contract import Columns
 from assay.contract.columns import TEXT, Array
 from assay.errors import BadInput
+from assay.model.frame_columns import as_array, named_columns
+from assay.model.frames import form_of, in_frame
 
 if TYPE_CHECKING:
     from assay.model.model import Model
@@ -42,16 +44,18 @@ class Matrix:
 def compute(model: "Model", columns: Columns[Any], learnt: Mapping[str, Any]) -> dict[str, Array]:
     """Call the model's feature function and look at what it gives. `learnt` is what `Model.learn` found in training.
 
-    Returns named columns of shape (n,): float64 or text. Raises `BadInput`, naming the feature, for anything else.
+    It gets the columns in the form that its annotation asks for, and gives columns or a frame. Returns named columns of
+    shape (n,): float64 or text. Raises `BadInput`, naming the feature, for anything else.
     The input is read-only meanwhile: what is logged as input must be what came in.
     """
     protect(columns)
+    asked = in_frame(columns, form_of(model.name, model.features, "features"))
     with np.errstate(all="ignore"):
-        given: Any = model.features(columns, MappingProxyType(learnt)) if model.learn else model.features(columns)
-    if not isinstance(given, Mapping) or not given:
-        what = "no feature" if isinstance(given, Mapping) else f"a {type(given).__name__}"
-        raise BadInput(f"{model.name}: features() gave {what}", do="Return a dict of numpy columns.")
-    return {str(name): _checked(model.name, name, column, len(columns)) for name, column in given.items()}
+        given: Any = model.features(asked, MappingProxyType(learnt)) if model.learn else model.features(asked)
+        named = named_columns(model.name, given, len(columns))
+    if not named:
+        raise BadInput(f"{model.name}: features() gave no feature", do="Return a dict of numpy columns, or a frame.")
+    return {name: _checked(model.name, name, column, len(columns)) for name, column in named.items()}
 
 
 def protect(columns: Columns[Any]) -> None:
@@ -61,7 +65,7 @@ def protect(columns: Columns[Any]) -> None:
 
 
 def _checked(model: str, name: str, column: Any, rows: int) -> Array:
-    array = np.asarray(column)
+    array = column if type(column) is np.ndarray else np.asarray(as_array(model, name, column, rows))
     if array.dtype == np.float64 and array.shape == (rows,):
         return array
     if array.shape != (rows,):

@@ -13,14 +13,15 @@ In every form a text that was not there in training is missing.
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 
 from assay.contract.columns import Array
 from assay.errors import BadInput
+from assay.model.annotations import annotation, named, shown
 from assay.model.features import Matrix
+from assay.model.frames import library
 from assay.model.judged import positions
 from assay.model.truth import Truth, classes_of, holds_text
 
@@ -64,30 +65,30 @@ class Asked:
         parameters = list(inspect.signature(model.fit).parameters.values())
         if len(parameters) < 2:
             raise BadInput(f"{model.name}: fit() takes {len(parameters)} parameters", do="Write fit(x, y, ...).")
-        x, y = (_annotation(model, parameter) for parameter in parameters[:2])
+        x, y = (annotation(model.name, model.fit, "fit", parameter) for parameter in parameters[:2])
         self.coded = any(isinstance(mark, AsCodes) for mark in get_args(y)[1:]) if get_origin(y) is Annotated else False
-        self.wants_matrix = x is None or _named(x) == _named(Matrix)
+        self.wants_matrix = x is None or named(x) == named(Matrix)
         self.form: Form = "values" if self.wants_matrix else self._form(x)
         self._labels = ("numpy", "ndarray") if self.coded else self._label_form(y)
         self._names = {one.name for one in parameters}
 
-    def _form(self, annotation: Any) -> Form:
-        form = _FORMS.get(_named(annotation))
+    def _form(self, asked: Any) -> Form:
+        form = _FORMS.get(named(asked))
         if form is None:
             raise BadInput(
-                f"{self._model.name}: fit() asks for features as {_shown(annotation)}",
+                f"{self._model.name}: fit() asks for features as {shown(asked)}",
                 do="Annotate x as assay.Matrix, np.ndarray, pd.DataFrame, pl.DataFrame or pa.Table.",
             )
         return form
 
-    def _label_form(self, annotation: Any) -> tuple[str, str]:
-        named = ("numpy", "ndarray") if annotation is None else _named(annotation)
-        if named not in _LABELS:
+    def _label_form(self, asked: Any) -> tuple[str, str]:
+        found = ("numpy", "ndarray") if asked is None else named(asked)
+        if found not in _LABELS:
             raise BadInput(
-                f"{self._model.name}: fit() asks for labels as {_shown(annotation)}",
+                f"{self._model.name}: fit() asks for labels as {shown(asked)}",
                 do="Annotate y as np.ndarray, assay.Codes, or a Series, an Array or a frame of pandas, polars or pyarrow.",
             )
-        return named
+        return found
 
     def arguments(self, matrix: Matrix, truth: Truth) -> tuple[Any, Any, dict[str, Any]]:
         """Features, labels, and by name what else the function takes: `weight`, `group`."""
@@ -138,33 +139,6 @@ def _array(model: str, labels: Mapping[str, Array]) -> Array:
     return np.column_stack(list(labels.values()))
 
 
-def _annotation(model: "Model", parameter: inspect.Parameter) -> Any:
-    """The annotation of a parameter; None where there is none, or one that says nothing."""
-    found = parameter.annotation
-    if isinstance(found, str):
-        try:
-            found = eval(found, getattr(inspect.unwrap(model.fit), "__globals__", {}))  # noqa: S307 - the user's own source
-        except (NameError, SyntaxError, AttributeError, TypeError) as error:
-            raise BadInput(
-                f"{model.name}: the annotation {found!r} of fit() can't be read: {error}",
-                do="Import its name at the top of the file, not under TYPE_CHECKING.",
-            ) from None
-    return None if found in (inspect.Parameter.empty, Any, object) else found
-
-
-def _named(annotation: Any) -> tuple[str, str]:
-    """The package and the name of a type."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _named(get_args(annotation)[0])
-    kind: Any = origin or annotation
-    return str(getattr(kind, "__module__", "")).partition(".")[0], str(getattr(kind, "__name__", ""))
-
-
-def _shown(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
-
-
 def in_form(matrix: Matrix, form: Form) -> Any:
     """The features of a matrix in the form that an estimator was fitted on. Raises `BadInput` for a missing library."""
     if form == "values":
@@ -173,15 +147,6 @@ def in_form(matrix: Matrix, form: Form) -> Any:
         return matrix
     columns = {name: matrix.values[:, i] for i, name in enumerate(matrix.names)}
     return _IN_FORM[form](columns, matrix.categories if form != "codes" else {})
-
-
-def library(name: str) -> Any:
-    """A library that a form needs. Raises `BadInput` when it is not installed."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError:
-        raise BadInput(f"{name} is not installed, and the model wants its features as {name}",
-                       do=f"Run: pip install {name}") from None  # fmt: skip
 
 
 def _codes(column: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The versions of the libraries behind an estimator: what made it, and what is installed here."""
+"""The versions of the libraries behind an estimator and its features: what made it, and what is installed here."""
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -16,9 +16,9 @@ _OF = {
 }
 
 
-def libraries_of(saved: Iterable[Saved]) -> dict[str, str]:
-    """The installed versions of what a bundle needs, by distribution."""
-    names = [name for one in saved for name in _OF.get(one.format, ())]
+def libraries_of(saved: Iterable[Saved], engines: Iterable[str] = ()) -> dict[str, str]:
+    """The installed versions of what a bundle needs, by distribution; `engines` are those that compute its features."""
+    names = [*(name for one in saved for name in _OF.get(one.format, ())), *engines]
     return {name: found for name in dict.fromkeys(names) if (found := installed(name))}
 
 

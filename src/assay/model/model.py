@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from assay.contract import Columns, Field, Record, fields
-from assay.contract.columns import Array
+from assay.contract import Field, Record, fields
 from assay.errors import BadInput, first_few, near_miss
 from assay.metrics import Metric, find
 from assay.model.judged import judged
@@ -26,14 +25,15 @@ class Model:
     #: The column of the training table that holds what really happened; several columns, one for each field of the prediction
     #: in order; or the column of each field by its name.
     label: str | Sequence[str] | Mapping[str, str]
-    #: From columns of shape (n,) to named feature columns of shape (n,); called with a million rows or with one.
-    features: Callable[..., Mapping[str, Array]]
+    #: From columns of shape (n,) to named feature columns of shape (n,); called with a million rows or with one. Its
+    #: annotation may ask for a frame of pandas, polars, pyarrow or narwhals, and it may give one.
+    features: Callable[..., Any]
     #: From features and labels, in the form that its annotations ask, and keyword parameters to a fitted estimator, or to
     #: one for each field of the prediction by its name.
     fit: Callable[..., Any]
     #: From the columns of the training rows to what features need of all of them, like a mean: `features(d, learnt)` gets
     #: it in training and in serving. A dict of numbers, texts, lists and dicts of these.
-    learn: Callable[[Columns[Any]], Mapping[str, Any]] | None = None
+    learn: Callable[[Any], Mapping[str, Any]] | None = None
     #: How what `fit` gives is kept, where it is of no library that Assay knows.
     estimator: Estimator | None = None
     #: What to compute on a holdout: names as in `assay.metrics`, or metrics of your own.

@@ -138,7 +138,7 @@ def _cast(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
         pa.types.is_floating,
         pa.types.is_integer,
         pa.types.is_boolean,
-        _is_text,
+        is_text,
         pa.types.is_timestamp,
         pa.types.is_date,
     )
@@ -166,7 +166,8 @@ def _whole(column: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(np.nan_to_num(values).astype(np.int64), mask=np.isnan(values))])
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is one of texts."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
