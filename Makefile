@@ -3,6 +3,8 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --no-input
 RESOLVE := uv pip compile -q --no-emit-index-url --no-annotate --universal --python-version 3.11
 LOCK := $(RESOLVE) --generate-hashes
+# Many tests wait for a server or a time-out: twice as many at once as there are cores.
+TESTS := -m pytest -n $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 EXTRAS := --extra demo --extra dbt --extra postgres --extra s3 --extra sklearn
 
 .PHONY: help demo test parts oldest pythons mutants lint bench docs lock clean
@@ -14,12 +16,12 @@ demo: .venv/demo.done  ## the whole loop on a year of real flights, into ./fligh
 	$(BIN)/assay demo flights flights
 
 test: .venv/test.done lint  ## everything that must hold; names what it left out
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python $(TESTS)
 
 parts: .venv/parts.done  ## Spark, Delta, Iceberg, dbt, MLflow and more, for the tests that are left out without them
 
 oldest: .venv/oldest.done  ## the tests on the lowest versions that pyproject.toml allows
-	.venv/oldest/bin/python -m pytest -n auto --dist worksteal
+	.venv/oldest/bin/python $(TESTS)
 
 pythons:  ## the tests on each of Python 3.11 to 3.14 that is installed
 	tests/pythons.sh

@@ -1,5 +1,6 @@
 """The connection to PostgreSQL: what it begins, what it waits for, and how it ends."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,24 @@ def test_connections_that_the_server_closed_while_they_were_idle_are_replaced(ne
         now = [connection.execute(text("SELECT pg_backend_pid()")).scalar() for connection in (one, two)]
     assert not set(now) & set(pids)
     engine.dispose()
+    other.dispose()
+
+
+def test_who_lets_go_of_a_pool_closes_its_connections_and_hears_nothing(new_postgres: str) -> None:
+    """A thread may still read when its database is closed: what it gives back then nobody holds."""
+    engine, other = connect(new_postgres), connect(new_postgres)
+    held = engine.connect()
+    pid = held.execute(text("SELECT pg_backend_pid()")).scalar()
+    engine.dispose()
+    held.close()
+    del held, engine
+    gc.collect()  # a warning from here is an error of this test
+    with other.connect() as connection:
+        alive = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+        until = monotonic() + 30
+        while connection.execute(alive, {"pid": pid}).scalar() and monotonic() < until:
+            connection.rollback()
+        assert connection.execute(alive, {"pid": pid}).scalar() == 0
     other.dispose()
 
 

@@ -96,6 +96,9 @@ class Connection(psycopg.Connection[Any]):
             if self.pgconn.get_result() is None:
                 return
 
+    def __del__(self, *_: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Without psycopg's warning: who lets go of a pool lets go of its connections, and their sockets are closed."""
+
     def is_open(self) -> bool:
         """Whether its server has not closed it while it was idle: what a server sends then can be read here."""
         if self.closed:
