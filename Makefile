@@ -46,7 +46,7 @@ lock:  ## resolve the dependencies again (needs uv)
 	$(LOCK) --group build -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra demo --no-emit-package assay -c requirements/build.txt -o requirements/demo.txt
 	$(LOCK) pyproject.toml $(EXTRAS) --group test --no-emit-package assay -c requirements/build.txt -o requirements/test.txt
-	$(RESOLVE) --resolution lowest-direct --no-header pyproject.toml $(EXTRAS) --extra onnx --no-emit-package assay -c requirements/oldest.in -o .venv/oldest.txt
+	$(RESOLVE) --resolution lowest-direct --no-header pyproject.toml $(EXTRAS) --extra onnx --no-emit-package assay -c requirements/build.txt -c requirements/oldest.in -o .venv/oldest.txt
 	$(LOCK) pyproject.toml $(EXTRAS) --extra onnx --group test --no-emit-package assay -c requirements/build.txt -c .venv/oldest.txt -o requirements/oldest.txt
 	$(LOCK) pyproject.toml --extra spark --no-emit-package assay -c requirements/test.txt -o requirements/spark.txt
 	$(LOCK) pyproject.toml --extra delta --extra iceberg --no-emit-package assay -c requirements/test.txt -o requirements/lake.txt

@@ -23,6 +23,7 @@ EXTRAS = {
     "lightgbm": "lightgbm",
     "sklearn": "skops",
     "xgboost": "xgboost",
+    "catboost": "catboost",
     "onnx": "onnxruntime",
     "postgres": "psycopg",
     "s3": "obstore",

@@ -1,4 +1,4 @@
-"""Every estimator of scikit-learn that can be fitted and saved is opened again; LightGBM and XGBoost with every kind of tree."""
+"""Every estimator of scikit-learn that can be fitted and saved is opened again; LightGBM, XGBoost and CatBoost with every kind of tree."""
 
 import warnings
 from importlib.util import find_spec
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.model.estimator import Saved, open_file
+from assay.errors import BadInput
+from assay.model.estimator import Saved, open_file, save
 from assay.model.lightgbm_text import check_lightgbm
 from assay.model.skops_file import check_skops
 from assay.model.structure import check_structure
@@ -144,3 +145,55 @@ def test_xgboost(options: dict[str, Any]) -> None:
         warnings.simplefilter("ignore")
         model = xgboost.XGBRegressor(n_estimators=4, **options).fit(values, given)
     check_xgboost(bytes(model.get_booster().save_raw("ubj")))
+
+
+CATBOOST: list[tuple[str, dict[str, Any]]] = [
+    ("Classifier", {}),
+    ("Classifier", {"loss_function": "MultiClass"}),
+    ("Classifier", {"loss_function": "MultiClassOneVsAll"}),
+    ("Classifier", {"loss_function": "CrossEntropy"}),
+    ("Classifier", {"loss_function": "MultiLogloss"}),
+    ("Classifier", {"simple_ctr": "Buckets", "max_ctr_complexity": 1}),
+    ("Regressor", {}),
+    ("Regressor", {"grow_policy": "Lossguide"}),
+    ("Regressor", {"grow_policy": "Depthwise", "max_depth": 3}),
+    ("Regressor", {"loss_function": "Poisson"}),
+    ("Regressor", {"loss_function": "MultiRMSE"}),
+    ("Regressor", {"loss_function": "MultiQuantile:alpha=0.1,0.9"}),
+    ("Regressor", {"loss_function": "RMSEWithUncertainty"}),
+    ("Regressor", {"simple_ctr": ["BinarizedTargetMeanValue", "Counter"], "max_ctr_complexity": 1}),
+    ("Regressor", {"one_hot_max_size": 100}),
+    ("Regressor", {"use_best_model": True, "early_stopping_rounds": 2, "learning_rate": 1.0}),
+]
+
+
+@pytest.mark.parametrize("categorical", [[], ["c", "d"]])
+@pytest.mark.parametrize(("kind", "options"), CATBOOST, ids=str)
+def test_catboost(kind: str, options: dict[str, Any], categorical: list[str]) -> None:
+    catboost = pytest.importorskip("catboost")
+    frames = pytest.importorskip("pandas")
+    values = frames.DataFrame(RNG.normal(size=(500, 2)), columns=["a", "b"])
+    drawn = {name: RNG.integers(0, count, 500) for name, count in (("c", 9), ("d", 2))}
+    values = values.assign(**{name: [f"v{one}" for one in column] if categorical else column for name, column in drawn.items()})  # fmt: skip
+    label = RNG.integers(0, 3 if "MultiClass" in str(options) else 2, 500)
+    given = np.c_[label, 1 - label] if str(options.get("loss_function")) in ("MultiRMSE", "MultiLogloss") else label
+    common = {
+        "iterations": 20,
+        "verbose": 0,
+        "allow_writing_files": False,
+        "thread_count": 1,
+        "cat_features": categorical,
+    }
+    model = getattr(catboost, f"CatBoost{kind}")(**common, **options)
+    model.fit(values, given, **({"eval_set": (values[:99], 1 - given[:99])} if "use_best_model" in options else {}))
+    opened = open_file(save(model))
+    np.testing.assert_array_equal(opened.predict(values), model.predict(values))
+    if kind == "Classifier":
+        np.testing.assert_array_equal(opened.probabilities(values), model.predict_proba(values))
+        assert opened.classes == model.classes_.tolist()
+
+
+def test_catboost_that_is_not_fitted() -> None:
+    catboost = pytest.importorskip("catboost")
+    with pytest.raises(BadInput, match="a CatBoostRegressor that is not fitted"):
+        save(catboost.CatBoostRegressor())

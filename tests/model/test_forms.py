@@ -139,6 +139,23 @@ def fit(x: pl.DataFrame, y: pl.Series):
     assert x.schema["c"] == pl.Enum(["blue", "green", "red"])
     return xgb.XGBRegressor(n_estimators=60, enable_categorical=True, n_jobs=1).fit(x, y)
 """,
+    "catboost": """
+import catboost as cb
+
+def fit(x: pd.DataFrame, y):
+    x = x.assign(c=x["c"].cat.add_categories("nan").fillna("nan"))
+    model = cb.CatBoostRegressor(allow_writing_files=False, iterations=60, one_hot_max_size=9, cat_features=["c"], verbose=0, learning_rate=0.5)
+    return model.fit(x, y)
+""",
+    "catboost on polars": """
+import catboost as cb
+import polars as pl
+
+def fit(x: pl.DataFrame, y: pl.Series):
+    x = x.with_columns(pl.col("c").cast(pl.String).fill_null("nan"))
+    options = {"iterations": 60, "one_hot_max_size": 9, "verbose": 0, "learning_rate": 0.5, "allow_writing_files": False}
+    return cb.CatBoost(options).fit(cb.Pool(x, y, cat_features=["c"]))
+""",
     "frame of codes": """
 from sklearn.ensemble import RandomForestRegressor
 
@@ -163,7 +180,7 @@ def fit(x: assay.Matrix, y):
 
 @pytest.mark.parametrize("name", FITS)
 def test_a_fit_as_the_docs_of_its_library_show_it(name: str, project: Made, opened: Store, rows: pa.Table) -> None:
-    for library in ("sklearn", "lightgbm", "xgboost", "polars"):
+    for library in ("sklearn", "lightgbm", "xgboost", "catboost", "polars"):
         if f"import {library}" in FITS[name] or f"from {library}" in FITS[name]:
             pytest.importorskip(library)
     module = project(things=HEAD + FITS[name] + "\nmodel = declare()\n")
@@ -178,9 +195,22 @@ def test_a_fit_as_the_docs_of_its_library_show_it(name: str, project: Made, open
     assert said[1] == pytest.approx(WORTH["blue"], abs=9)
     alone = json.loads(answer(served, to_json(some[1]), "r"))["prediction"]["amount"]
     assert alone == pytest.approx(said[1])
-    if "OneHotEncoder" not in FITS[name]:  # an unseen text is missing to the estimator, in every form
+    if "OneHotEncoder" not in FITS[name] and "catboost" not in name:  # an unseen text is missing to it, in every form
         assert said[3] == pytest.approx(said[2])
     served.log.close()
+
+
+def test_categories_without_a_frame_are_refused_for_catboost(project: Made, opened: Store, rows: pa.Table) -> None:
+    pytest.importorskip("catboost")
+    source = """
+import catboost as cb
+def fit(x: np.ndarray, y):
+    whole = pd.DataFrame(x).fillna(-1).astype({0: int})
+    return cb.CatBoostRegressor(iterations=3, cat_features=[0], verbose=0, allow_writing_files=False).fit(whole, y)
+model = declare()
+"""
+    with pytest.raises(BadInput, match=r"CatBoost reads categories from a frame\nAnnotate x as pd.DataFrame"):
+        train(project(things=HEAD + source).model, rows)
 
 
 @pytest.mark.parametrize("form", ["pa.Table", "pd.DataFrame", "pl.DataFrame"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 import assay
 from assay.errors import AssayError, BadInput
-from assay.model.estimator import Saved, open_file
+from assay.model.catboost_file import _core, _Table, check_catboost
+from assay.model.estimator import Saved, open_file, save
 from assay.model.lightgbm_text import check_lightgbm
 from assay.model.probe import vouch
 from assay.model.skops_file import check_skops
@@ -31,7 +33,7 @@ Y = (X[:, 0] + X[:, 1] > 0).astype(np.int64)
 
 def kept(format_name: str, data: bytes) -> str:
     """The run of a client that put the file there as an artifact."""
-    endings = {"skops": ".skops", "lightgbm": ".lgb.txt", "xgboost": ".ubj", "onnx": ".onnx"}
+    endings = {"skops": ".skops", "lightgbm": ".lgb.txt", "xgboost": ".ubj", "catboost": ".cbm", "onnx": ".onnx"}
     with assay.start_run(system_metrics=False) as run:
         run.log_artifact(f"model{endings[format_name]}", data)
     return run.id
@@ -456,7 +458,8 @@ FUZZ = """
 import random, sys
 import numpy as np
 from assay.errors import AssayError
-from assay.model.estimator import Saved, open_file
+from assay.model.catboost_file import _core, _Table, check_catboost
+from assay.model.estimator import Saved, open_file, save
 form, data, width = sys.argv[1], open(sys.argv[2], "rb").read(), 4
 rows = np.vstack([np.zeros((1, width)), np.random.default_rng(1).normal(size=(50, width)) * 20, np.full((1, width), np.nan)])
 random.seed(int(sys.argv[3]))
@@ -540,6 +543,88 @@ def test_a_changed_ubj_is_refused(ubj: bytes, name: str) -> None:
 
 def test_no_changed_ubj_ends_the_process(ubj: bytes, tmp_path: Path) -> None:
     assert "done" in fuzzed("xgboost", ubj, tmp_path, 600)
+
+
+# --- CatBoost ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cbm() -> bytes:
+    catboost = pytest.importorskip("catboost")
+    model = catboost.CatBoostClassifier(iterations=5, depth=3, verbose=0, allow_writing_files=False)
+    return save(model.fit(X, Y)).data
+
+
+@pytest.fixture(scope="module")
+def with_categories() -> bytes:
+    catboost = pytest.importorskip("catboost")
+    given = np.array([[a, f"v{i % 9}"] for i, a in enumerate(X[:, 0])], object)
+    model = catboost.CatBoostClassifier(iterations=5, depth=3, cat_features=[1], verbose=0, allow_writing_files=False)
+    return save(model.fit(given, Y)).data
+
+
+def _field(data: bytes, number: int, at: int, form: str, value: Any) -> bytes:
+    """Change one number of a vector of the trees."""
+    trees = _core(data)[0].table(1)
+    start = trees._far(trees._field(number)) + 4 + at * struct.calcsize(form) + 8
+    return data[:start] + struct.pack(form, value) + data[start + struct.calcsize(form) :]
+
+
+def _table_changed(data: bytes, field: int, at: int, value: bytes) -> bytes:
+    """Change bytes of a vector of the first table of categories."""
+    _, tables = _core(data)
+    table = _Table.root(tables[8 : 8 + int.from_bytes(tables[4:8], "little")])
+    start = len(data) - len(tables) + 8 + table._far(table._field(field)) + 4 + at
+    return data[:start] + value + data[start + len(value) :]
+
+
+def _full(data: bytes) -> bytes:
+    """Fill every empty place of the tables, so that a search for what is not there never ends."""
+    _, tables = _core(data)
+    return data.removesuffix(tables) + tables.replace(b"\xff" * 8, bytes(8))
+
+
+CBM: dict[str, Callable[[bytes], bytes]] = {
+    "split far away": lambda data: _field(data, 1, 0, "<i", 1 << 20),
+    "split below zero": lambda data: _field(data, 1, 0, "<i", -1),
+    "deep": lambda data: _field(data, 2, 0, "<i", 30),
+    "depth below zero": lambda data: _field(data, 2, 0, "<i", -3),
+    "another start": lambda data: _field(data, 3, 1, "<i", 1),
+    "huge length": lambda data: _field(data, 8, -1, "<Q", 1 << 62),
+    "cut": lambda data: data[:-5],
+    "more": lambda data: data + b"\0\0\0\0",
+    "head": lambda data: b"CBM2" + data[4:],
+    "size": lambda data: data[:4] + b"\xff\xff\xff\xff" + data[8:],
+    "version": lambda data: data.replace(b"FlabuffersModel_v1", b"FlabuffersModel_v2"),
+    "empty": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("name", sorted(CBM))
+def test_a_changed_cbm_is_refused(cbm: bytes, name: str) -> None:
+    check_catboost(cbm)
+    with pytest.raises(BadInput, match="not a CatBoost model that can be opened"):
+        open_file(Saved("catboost", CBM[name](cbm)))
+
+
+def test_tables_of_categories_that_lead_to_nowhere_are_refused(with_categories: bytes) -> None:
+    check_catboost(with_categories)
+    with pytest.raises(BadInput, match="no place that ends a search"):
+        check_catboost(_full(with_categories))
+    _, tables = _core(with_categories)
+    table = _Table.root(tables[8 : 8 + int.from_bytes(tables[4:8], "little")])
+    index = np.frombuffer(bytes(table.array(1, "u1")), [("hash", "<u8"), ("value", "<u4")])
+    used = int(np.flatnonzero(index["hash"] != 0xFFFFFFFFFFFFFFFF)[0])
+    with pytest.raises(BadInput, match="leads to numbers that it does not have"):
+        check_catboost(_table_changed(with_categories, 1, used * 12 + 8, b"\xff\xff\xff\x7f"))
+    with pytest.raises(BadInput, match="a table was cut"):
+        check_catboost(with_categories.removesuffix(tables) + tables[:4] + b"\xff\xff\xff\x7f" + tables[8:])
+    with pytest.raises(BadInput, match="not a CatBoost model"):
+        check_catboost(_table_changed(with_categories, 1, -4, (1 << 30).to_bytes(4, "little")))
+
+
+def test_no_changed_cbm_ends_the_process(cbm: bytes, tmp_path: Path) -> None:
+    assert "done" in fuzzed("catboost", cbm, tmp_path, 300)
 
 
 # --- ONNX ----------------------------------------------------------------------------------------------------------
@@ -837,7 +922,7 @@ def test_what_passed_is_not_tried_again_and_what_this_home_saved_not_at_all(
 
 
 def test_every_refusal_is_one_of_ours_and_short(opened: Store) -> None:
-    for form in ("skops", "lightgbm", "xgboost", "onnx"):
+    for form in ("skops", "lightgbm", "xgboost", "catboost", "onnx"):
         for data in (b"", b"\0" * 1000, b"\xff" * 100_000, b"{" * 100_000):
             with pytest.raises(AssayError) as caught:
                 open_file(Saved(form, data))

@@ -148,6 +148,14 @@ import xgboost as xgb
 def fit(x, y: assay.Codes, *, rounds=20):
     return xgb.XGBClassifier(n_estimators=rounds, n_jobs=1).fit(x.values, y)
 """
+CATBOOST = """
+import catboost as cb
+import pandas as pd
+def fit(x: pd.DataFrame, y, *, rounds=20):
+    x = x.assign(c=x["c"].astype(object).fillna("nan"))
+    options = {"iterations": rounds, "learning_rate": 0.5, "verbose": 0, "allow_writing_files": False}
+    return cb.CatBoostClassifier(cat_features=["c"], **options).fit(x, y)
+"""
 SOFTMAX = """
 import xgboost as xgb
 def fit(x, y: assay.Codes, *, rounds=20):
@@ -185,9 +193,10 @@ model = declare(label="species", metrics=["log_loss", "accuracy", "auc"])
 """
 
 
-@pytest.mark.parametrize("fit", [SKLEARN, LIGHTGBM, BOOSTER, XGBOOST, SOFTMAX, CALIBRATED, ONNX], ids=["sklearn", "lightgbm", "booster", "xgboost", "softmax", "calibrated", "onnx"])  # fmt: skip
+@pytest.mark.parametrize("fit", [SKLEARN, LIGHTGBM, BOOSTER, XGBOOST, CATBOOST, SOFTMAX, CALIBRATED, ONNX], ids=["sklearn", "lightgbm", "booster", "xgboost", "catboost", "softmax", "calibrated", "onnx"])  # fmt: skip
 def test_a_class_and_the_probability_of_each(fit: str, project: Made, opened: Store, rows: pa.Table) -> None:
-    for library in ("sklearn", "xgboost" if "xgb" in fit else "lightgbm", "onnxruntime" if "onnx" in fit else "skops"):
+    boosts = "xgboost" if "xgb" in fit else "catboost" if "cb." in fit else "lightgbm"
+    for library in ("sklearn", boosts, "onnxruntime" if "onnx" in fit else "skops"):
         pytest.importorskip(library)
     source = HEAD + fit + MULTICLASS
     if "onnx" in fit:
@@ -433,6 +442,7 @@ model = declare(numbers, label="curve", metrics=["mae"])
 RANKERS = {
     "lightgbm": "lgb.LGBMRanker(n_estimators=10, verbose=-1, num_threads=1).fit(x.values, y, group=np.bincount(group))",
     "xgboost": "xgb.XGBRanker(n_estimators=10, n_jobs=1).fit(x.values, y, qid=group)",
+    "catboost": "cb.CatBoostRanker(iterations=40, verbose=0, allow_writing_files=False).fit(x.values, y, group_id=group)",
 }
 
 
@@ -440,7 +450,7 @@ RANKERS = {
 def test_an_order_within_groups(library: str, project: Made, opened: Store, rows: pa.Table) -> None:
     pytest.importorskip(library)
     out = f"""
-{"import lightgbm as lgb" if library == "lightgbm" else "import xgboost as xgb"}
+import {library} as {RANKERS[library].partition(".")[0]}
 class Out(assay.Record):
     score: float
 def fit(x, y, *, group):

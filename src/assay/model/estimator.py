@@ -1,8 +1,8 @@
 """Fitted estimators to bytes and back, in formats that run no code when they are read.
 
 Pickle is none of them: it is written and read only by who says `allow_pickle=True`. Each format has a module that looks
-at a file before its library does: `skops_file`, `structure`, `lightgbm_text`, `xgboost_file`, `onnx_file`. Who opens files
-of others goes through `assay.model.probe` first.
+at a file before its library does: `skops_file`, `structure`, `lightgbm_text`, `xgboost_file`, `catboost_file`, `onnx_file`.
+Who opens files of others goes through `assay.model.probe` first.
 """
 
 import json
@@ -10,6 +10,8 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import msgspec
@@ -17,15 +19,20 @@ import numpy as np
 
 from assay.contract.columns import Array
 from assay.errors import AssayError, BadInput
+from assay.model.catboost_file import categories_of, check_catboost, width_of
 from assay.model.lightgbm_text import check_lightgbm, objective_of
 from assay.model.onnx_file import check_onnx, classes_in
 from assay.model.skops_file import check_skops
 from assay.model.structure import check_structure
 from assay.model.xgboost_file import check_xgboost
 
-Format = Literal["lightgbm", "skops", "xgboost", "onnx", "own", "pickle"]
+Format = Literal["lightgbm", "skops", "xgboost", "catboost", "onnx", "own", "pickle"]
 #: From features, in the form that the estimator was fitted on, to what it says.
 Predictor = Callable[[Any], Any]
+#: What CatBoost is given for a missing text: it takes none. Its docs convert NaN to this text.
+MISSING_TEXT = "nan"
+#: What CatBoostRegressor answers with for losses on another scale than that of its trees.
+_SCALES_OF_CATBOOST = {"Poisson": "Exponent", "Tweedie": "Exponent", "RMSEWithUncertainty": "RMSEWithUncertainty"}
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -50,7 +57,7 @@ def save(estimator: Any, *, allow_pickle: bool = False) -> Saved:
         return Saved("pickle", _pickled(estimator))
     raise BadInput(
         f"fit() gave a {type(estimator).__module__}.{type(estimator).__name__}, which can't be stored",
-        do="Return a LightGBM, XGBoost, scikit-learn or ONNX model, or say how it is kept: Model(estimator=assay.Estimator(...)).",
+        do="Return a LightGBM, XGBoost, CatBoost, scikit-learn or ONNX model, or say how it is kept: Model(estimator=assay.Estimator(...)).",
     )
 
 
@@ -88,6 +95,15 @@ def _fitted_xgboost(estimator: Any) -> bytes:
     except NotFittedError:
         raise _unfitted(estimator) from None
     return bytes(booster.save_raw("ubj"))
+
+
+def _fitted_catboost(estimator: Any) -> bytes:
+    if not estimator.is_fitted():
+        raise _unfitted(estimator)
+    with TemporaryDirectory(prefix="assay-catboost-") as folder:
+        file = Path(folder) / "model.cbm"
+        estimator.save_model(str(file))
+        return file.read_bytes()
 
 
 def _pickled(estimator: Any) -> bytes:
@@ -241,6 +257,42 @@ def _of_labels(positive: Array) -> Array:
     return positive if positive.ndim > 1 else of_two(positive)
 
 
+def _load_catboost(data: bytes) -> Opened:
+    catboost = _library("catboost", "CatBoost", "catboost")
+    check_catboost(data)
+    categories = categories_of(data)
+    model = catboost.CatBoost().load_model(blob=data)
+    width = None if categories else width_of(data)
+
+    def asked(given: Any, what: str) -> Array:
+        return model.predict(_with_texts(given, categories), prediction_type=what, thread_count=1)
+
+    if not len(model.classes_):
+        loss = str(model.get_all_params().get("loss_function")).partition(":")[0]
+        scale = _SCALES_OF_CATBOOST.get(loss, "RawFormulaVal")
+        return Opened(lambda given: asked(given, scale), None, None, width)
+
+    def probabilities(given: Any) -> Array:
+        return asked(given, "Probability")
+
+    classes = plain_classes(model.classes_)
+    positive = (lambda given: probabilities(given)[:, 1]) if classes and len(classes) == 2 else None
+    return Opened(lambda given: asked(given, "Class"), probabilities, classes, width, positive)
+
+
+def _with_texts(given: Any, categories: list[int]) -> Any:
+    """A frame without missing texts, which CatBoost refuses."""
+    if not categories:
+        return given
+    if hasattr(given, "iloc"):  # pandas
+        texts = {name: given[name].astype(object) for name in given.columns[categories]}
+        return given.assign(**{name: column.where(column.notna(), MISSING_TEXT) for name, column in texts.items()})
+    if hasattr(given, "with_columns"):  # polars
+        names = [given.columns[position] for position in categories]
+        return given.with_columns([given[name].cast(str).fill_null(MISSING_TEXT) for name in names])
+    raise BadInput("CatBoost reads categories from a frame", do="Annotate x as pd.DataFrame or pl.DataFrame.")
+
+
 def _load_onnx(data: bytes) -> Opened:
     onnxruntime = _library("onnxruntime", "ONNX Runtime", "onnx")
     onnx = _library("onnx", "ONNX", "onnx")
@@ -288,11 +340,19 @@ _SAVERS: dict[str, Callable[[Any], bytes]] = {
     "lightgbm": _fitted_lightgbm,
     "sklearn": _fitted_skops,
     "xgboost": _fitted_xgboost,
+    "catboost": _fitted_catboost,
     "onnx": lambda estimator: estimator.SerializeToString(),
 }
-_FORMATS: dict[str, Format] = {"lightgbm": "lightgbm", "sklearn": "skops", "xgboost": "xgboost", "onnx": "onnx"}
+_FORMATS: dict[str, Format] = {
+    "lightgbm": "lightgbm",
+    "sklearn": "skops",
+    "xgboost": "xgboost",
+    "catboost": "catboost",
+    "onnx": "onnx",
+}
 _LOADERS: dict[str, Callable[[bytes], Opened]] = {
     "lightgbm": _load_lightgbm,
     "xgboost": _load_xgboost,
+    "catboost": _load_catboost,
     "onnx": _load_onnx,
 }

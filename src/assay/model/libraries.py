@@ -12,6 +12,7 @@ _OF = {
     "lightgbm": ("lightgbm",),
     "skops": ("scikit-learn",),
     "xgboost": ("xgboost", "xgboost-cpu"),
+    "catboost": ("catboost",),
     "onnx": (),  # its file says which version of the standard it needs
 }
 

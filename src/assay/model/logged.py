@@ -18,6 +18,7 @@ ENDINGS: dict[Format, str] = {
     "lightgbm": ".lgb.txt",
     "skops": ".skops",
     "xgboost": ".ubj",
+    "catboost": ".cbm",
     "onnx": ".onnx",
     "own": ".bin",
     "pickle": ".pkl",
@@ -27,7 +28,7 @@ ENDINGS: dict[Format, str] = {
 def log_model(name: str, estimator: Any, *, allow_pickle: bool = False) -> str:
     """Keep a fitted model with the active run, as `name` and the ending of its format; returns that artifact's name.
 
-    LightGBM as text, XGBoost as UBJ, scikit-learn as skops, ONNX as it is. Raises `BadInput` when no run is active, and
+    LightGBM as text, XGBoost as UBJ, CatBoost as CBM, scikit-learn as skops, ONNX as it is. Raises `BadInput` when no run is active, and
     for anything else unless `allow_pickle`: who loads it must say so too.
     """
     run = active_run()
@@ -43,7 +44,7 @@ def log_model(name: str, estimator: Any, *, allow_pickle: bool = False) -> str:
 
 
 def _advice(*, allow_pickle: bool) -> str:
-    fitting = "Give a fitted LightGBM, XGBoost, scikit-learn or ONNX model"
+    fitting = "Give a fitted LightGBM, XGBoost, CatBoost, scikit-learn or ONNX model"
     return f"{fitting}." if allow_pickle else f"{fitting}, or pass allow_pickle=True."
 
 
