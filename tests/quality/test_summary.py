@@ -17,7 +17,8 @@ import pytest
 from assay.errors import BadInput
 from assay.quality import Quality, quality, quality_page
 from assay.quality.correlation import cramers_v, rank_correlations
-from assay.quality.render import lines
+from assay.quality.groups import grouped
+from assay.quality.render import every_finding, lines
 
 
 @pytest.mark.slow
@@ -128,7 +129,8 @@ def test_a_table_of_a_database_is_looked_at(in_postgres: Callable[[pa.Table], st
     [
         ({"late": [1, 0]}, "lat", r"no column lat\n  did you mean late\?"),
         ({"late": [1, 1]}, "late", "does not have two values"),
-        ({"late": ["a", "b", "c"]}, "late", "has 3 texts"),
+        ({"late": ["a", "b", "c"]}, "late", "has 3 texts in 3 rows"),
+        ({"late": ["a", "a", None]}, "late", "does not have two values"),
         ({"late": pa.array([], pa.int64())}, None, "is empty"),
     ],
 )
@@ -221,3 +223,116 @@ def test_of_many_columns_fewer_rows_are_seen(tmp_path: Path) -> None:
     assert 38_000 < found.sampled < 42_000
     assert [one.kind for one in found.findings] == ["duplicate columns"]
     assert len(found.findings[0].sentence) < 100
+
+
+def leaking(table: pa.Table, label: str) -> list[tuple[str, str]]:
+    return [(one.columns[0], one.severity) for one in quality(table, label).findings if one.kind == "leakage"]
+
+
+def test_a_column_that_only_tells_more_than_the_others_is_no_high_finding() -> None:
+    dice = np.random.default_rng(7)
+    demand = dice.normal(0, 1, 4000)
+    honest = {f"x{i}": demand + dice.normal(0, 1.3, 4000) for i in range(3)}
+    table = pa.table(honest | {"hour": demand + dice.normal(0, 0.8, 4000), "bikers": demand})
+    assert leaking(table, "bikers") == []
+    alone = pa.table({"x": honest["x0"], "noise": dice.normal(0, 1, 4000), "hour": table["hour"], "bikers": demand})
+    assert leaking(alone, "bikers") == [("hour", "medium")]
+    written_after = alone.append_column("casual", pa.array(demand * 3 + dice.normal(0, 0.2, 4000)))
+    assert leaking(written_after, "bikers")[0] == ("casual", "high")
+
+
+def test_few_rows_show_no_leak_by_chance() -> None:
+    for seed in range(20):
+        dice = np.random.default_rng(seed)
+        columns = {f"x{i}": dice.normal(0, 1, 40) for i in range(200)}
+        assert leaking(pa.table(columns | {"late": dice.random(40) < 0.5}), "late") == []
+
+
+def test_a_time_that_goes_with_the_label_is_a_trend_unless_it_is_sometimes_missing() -> None:
+    days = np.arange(2000).astype("datetime64[D]")
+    price = np.arange(2000) + np.random.default_rng(1).normal(0, 30, 2000)
+    table = {"day": days, "noise": np.random.default_rng(2).normal(0, 1, 2000), "price": price}
+    assert leaking(pa.table(table), "price") == [("day", "medium")]
+    closed = pa.array(
+        [day if high else None for day, high in zip(days.tolist(), price > np.median(price), strict=True)]
+    )
+    assert leaking(pa.table(table | {"day": closed}), "price") == [("day", "high")]
+
+
+@pytest.mark.parametrize("names", [["mild", "cold", "hot"], [1, 2, 3]])
+def test_a_label_of_several_classes(names: list[Any]) -> None:
+    dice = np.random.default_rng(4)
+    kind = dice.choice(3, 3000, p=[0.5, 0.3, 0.2])
+    table = pa.table(
+        {
+            "kind": pa.array([names[one] for one in kind]),
+            "weak": kind + dice.normal(0, 3, 3000),
+            "told": pa.array(["abc"[one] if dice.random() < 0.97 else "d" for one in kind]),
+        }
+    )
+    found = quality(table, "kind")
+    assert [(one.kind, one.columns, one.severity) for one in found.findings] == [("leakage", ("told",), "high")]
+    assert found.alone["told"] == pytest.approx(1.0, abs=0.001)
+    assert 0.55 < found.alone["weak"] < 0.7
+
+
+def test_numbers_kept_as_text_are_called_that_and_looked_at_as_numbers() -> None:
+    dice = np.random.default_rng(6)
+    power = dice.integers(40, 400, 2000)
+    table = pa.table(
+        {
+            "power": ["?" if i % 100 == 0 else str(one) for i, one in enumerate(power)],
+            "price": [f"${one:,.2f}" for one in power * 1013.5],
+            "seen": [f"2021-03-{1 + i % 28:02} 10:00:00" for i in range(2000)],
+            "zip": [f"0{one:05}" for one in power],
+            "day": [str(one % 7) for one in power],
+            "key": [str(100_000 + i) for i in range(2000)],
+            "noise": dice.normal(0, 1, 2000),
+            "cost": power * 2.0 + dice.normal(0, 1, 2000),
+        }
+    )
+    found = quality(table, "cost")
+    said = {one.columns[0]: one.sentence for one in found.findings if one.kind == "kept as text"}
+    assert said == {
+        "power": "power holds numbers as text; 20 rows hold ? instead",
+        "price": "price holds numbers as text",
+        "seen": "seen holds times as text",
+    }
+    assert {one.columns for one in found.findings if one.kind == "leakage"} >= {("price",), ("power",)}
+    assert "kept as text" not in {
+        one.kind for one in quality(pa.table({"day": table["day"], "key": table["key"]})).findings
+    }
+    assert leaking(table.select(["cost", "price", "noise"]), "price") == [("cost", "high")]
+
+
+def test_a_wide_table_s_summary_is_one_screen_and_all_are_printed_on_request(tmp_path: Path) -> None:
+    dice, size = np.random.default_rng(1), 300
+    first, late = dice.normal(0, 1, size), dice.random(size) < 0.4
+    table: dict[str, Any] = {"late": late} | {
+        f"a_leak_with_a_long_name_{i}" * 3: late + dice.normal(0, 0.05, size) for i in range(30)
+    }
+    table |= {f"same{i}": first for i in range(8)} | {f"near{i}": first**3 + i for i in range(2)}
+    table |= {f"empty{i}": pa.nulls(size, pa.float64()) for i in range(40)} | {
+        f"unit{i}": ["mi"] * size for i in range(40)
+    }
+    table |= {f"half{i}": some(None, dice.normal(0, 1, size), 3) for i in range(9)}
+    table |= {f"far{i}": some(1e6 + i, dice.normal(0, 1, size), 299) for i in range(9)}
+    table |= {f"city{i}": dice.choice([f"Bern{i}", f"bern{i}", "unknown"], size).tolist() for i in range(9)}
+    table |= {f"number{i}": [str(one) for one in dice.normal(0, 1, size)] for i in range(9)}
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    found = quality(tmp_path / "t.parquet", "late")
+    shown = lines(found, 80)
+    assert len(shown) <= 22
+    assert max(map(len, shown)) <= 80 or not shown[0].endswith("low")
+    assert [one for one in shown if "(AUC 1.00)" in one]
+    assert shown[-1].startswith("... and ")
+    assert shown[-1].endswith(" findings more: --all prints each.")
+    assert any(
+        "columns lack values: empty0, empty1, empty10, empty11 and 36 others" in one.sentence for one in grouped(found)
+    )
+    assert len(every_finding(found, 80)) > 150
+    said = subprocess.run(
+        [sys.executable, "-m", "assay", "quality", "t.parquet", "--label", "late", "--all"],
+        cwd=tmp_path, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert said.stdout.count("HIGH") == sum(one.severity == "high" for one in found.findings)

@@ -12,7 +12,15 @@ from assay.store import Store
 @click.argument("target")
 @click.option("--label", help="The column to predict; columns that leak it are reported.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
-def quality(store: Store, target: str, label: str | None, html: Path | None, as_json: bool) -> int:  # noqa: ARG001
+@click.option("--all", "every", is_flag=True, help="Print each finding, not one line for each kind.")
+def quality(
+    store: Store,  # noqa: ARG001
+    target: str,
+    label: str | None,
+    html: Path | None,
+    every: bool,
+    as_json: bool,
+) -> int:
     r"""Report oddities of TARGET, the worst first: leaks of the label, missing and constant values, duplicates, outliers.
 
     TARGET is a Parquet or CSV file, a folder or glob of them, or a table of a database by URL.
@@ -33,5 +41,5 @@ def quality(store: Store, target: str, label: str | None, html: Path | None, as_
     if as_json:
         print_json(found)
     else:
-        render(found, console())
+        render(found, console(), every=every)
     return 0

@@ -95,7 +95,15 @@ def _same(names: list[str]) -> Finding:
 def _equivalent(names: list[str], strength: float, how: str) -> Finding:
     least = "" if len(names) == 2 else "at least "
     sentence = f"{_listed(names)} are almost equivalent ({how} {least}{strength:.3f})"
-    return Finding(kind="correlated", columns=tuple(names), severity="low", sentence=sentence, do=_DO, value=strength)
+    return Finding(
+        kind="correlated",
+        columns=tuple(names),
+        severity="low",
+        sentence=sentence,
+        do=_DO,
+        value=strength,
+        figure=f"{least}{strength:.3f}",
+    )
 
 
 def _listed(names: list[str]) -> str:

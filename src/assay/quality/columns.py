@@ -7,6 +7,7 @@ import numpy as np
 
 from assay.checks.words import cell, number, share
 from assay.contract.columns import Array
+from assay.quality.kept_as_text import WORDS
 from assay.quality.report import Finding
 from assay.quality.sample import Sample
 
@@ -15,7 +16,6 @@ _NEARLY, _MANY = 0.995, 1000
 #: How many interquartile ranges beyond the quartiles a value is far, and very far.
 _FAR, _VERY_FAR, _FEW = 10, 50, 0.005
 _CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
-_WORDS = ("", "na", "n/a", "nan", "null", "none", "unknown", "undefined", "missing", "?", "-", "--", "tbd")
 
 
 def constant(sample: Sample) -> Iterator[Finding]:
@@ -40,6 +40,7 @@ def constant(sample: Sample) -> Iterator[Finding]:
             sentence=f"{name} {said}",
             do=do,
             value=top / len(there),
+            figure="" if top == len(there) else share(top / len(there)),
         )
 
 
@@ -67,6 +68,7 @@ def outliers(sample: Sample) -> Iterator[Finding]:
                 f"{number(float(low))} to {number(float(high))}",
                 do=f'Declare the possible range: col("{name}").between(...).',
                 value=float(far.max()),
+                figure=f"like {number(worst)}",
             )
 
 
@@ -94,7 +96,7 @@ def coded_missing(sample: Sample) -> Iterator[Finding]:
                 yield _stands(name, f"{code:g}", float(is_code.mean()))
     for name, (codes, texts) in sample.codes.items():
         for i, text in enumerate(texts):
-            if text.strip().lower() in _WORDS:
+            if text.strip().lower() in WORDS:
                 yield _stands(name, text, float((codes == i).mean()))
 
 
@@ -106,6 +108,7 @@ def _stands(name: str, code: str, part: float) -> Finding:
         sentence=f"{name} is {cell(code)} in {share(part)} of the rows, which looks like a missing value",
         do="Write null instead, because a model treats it as a value.",
         value=part,
+        figure=f"{cell(code)} in {share(part)}",
     )
 
 
@@ -127,6 +130,7 @@ def spelling(sample: Sample) -> Iterator[Finding]:
                 sentence=f"{name} has categories that differ in case or spaces alone: {shown}",
                 do="Use one spelling for each.",
                 value=float(len(several)),
+                figure=" and ".join(map(cell, several[0])),
             )
 
 
@@ -142,4 +146,5 @@ def many_values(sample: Sample) -> Iterator[Finding]:
                 sentence=f"{name} has {number(len(texts))} different values in {number(there)} rows",
                 do="Group rare categories, or leave the column out: a model memorises them.",
                 value=len(texts) / there,
+                figure=number(len(texts)),
             )

@@ -32,7 +32,13 @@ def missing(values: Mapping[str, int], total: int) -> Iterator[Finding]:
                 else "Find the cause. A model can use missing values only if the cause stays the same."
             )
             yield Finding(
-                kind="missing", columns=(name,), severity=severities[0], sentence=f"{name} {said}", do=do, value=part
+                kind="missing",
+                columns=(name,),
+                severity=severities[0],
+                sentence=f"{name} {said}",
+                do=do,
+                value=part,
+                figure=share(part) if there else "",
             )
 
 
@@ -45,8 +51,8 @@ def duplicate_rows(table: Table, total: int) -> Iterator[Finding]:
         yield Finding(
             kind="duplicate rows",
             columns=(),
-            severity="high" if again / total > 0.01 else "medium",
+            severity="high" if again / total > 0.05 else "medium",
             sentence=f"{number(again)} of {number(total)} rows ({share(again / total)}) repeat another in every column",
-            do="Find the program that writes rows twice. A row in both training and holdout overstates scores.",
+            do="Find out whether rows are written twice. A row in both training and holdout overstates scores.",
             value=again / total,
         )

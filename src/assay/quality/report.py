@@ -8,7 +8,7 @@ from assay.draw import Shown
 
 Severity = Literal["high", "medium", "low"]
 Kind = Literal[
-    "leakage", "duplicate rows", "duplicate columns", "missing", "coded missing", "constant", "correlated", "outliers", "spelling", "many values"
+    "leakage", "duplicate rows", "duplicate columns", "missing", "coded missing", "kept as text", "constant", "correlated", "outliers", "spelling", "many values"
 ]  # fmt: skip
 _ORDER: tuple[Severity, ...] = ("high", "medium", "low")
 
@@ -25,6 +25,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     do: str
     #: How much of it: a share, a correlation, an AUC; the larger, the worse.
     value: float
+    #: The same for people, where several columns are named in one sentence.
+    figure: str = ""
 
 
 class Quality(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,8 @@ class Quality(Shown, msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     #: Of each column the AUC that it reaches alone against the label, best first.
     alone: dict[str, float] = {}
+    #: The AUC that all columns but the suspects reach together.
+    together: float | None = None
     #: Share of missing values by column.
     missing: dict[str, float] = {}
 

@@ -1,7 +1,7 @@
 """The rows that are looked at closely, as columns of numbers and codes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from assay.contract.columns import Array
 from assay.contract.formats.sql import quoted
+from assay.quality import kept_as_text
 from assay.tables import Table
 from assay.tables.view import FILE, ROW, TIMES, VIEW, Kind
 
@@ -24,6 +25,8 @@ class Sample:
 
     table: pa.Table
     kinds: Mapping[str, Kind]
+    #: Columns of texts that hold numbers or times; those of numbers are in `table` as numbers.
+    as_text: Mapping[str, kept_as_text.AsText] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -55,6 +58,10 @@ class Sample:
         """The columns of these kinds."""
         return [name for name, kind in self.kinds.items() if kind in kinds]
 
+    def without(self, name: str | None) -> "Sample":
+        """The same rows without a column."""
+        return replace(self, kinds={one: kind for one, kind in self.kinds.items() if one != name})
+
 
 def take(table: Table, total: int) -> Sample:
     """At most some 200,000 rows, fewer where there are more than 100 columns."""
@@ -68,4 +75,16 @@ def take(table: Table, total: int) -> Sample:
         picked += f" WHERE {place if placed else f'random() < {part}'}"
     batches = list(table.batches(picked))
     rows = pa.Table.from_batches(batches) if batches else pa.table({name: pa.array([], pa.null()) for name in kinds})
-    return Sample(rows, kinds)
+    return _read_texts(Sample(rows, kinds))
+
+
+def _read_texts(sample: Sample) -> Sample:
+    """The same rows, with numbers that are kept as text as numbers, and without times that are."""
+    read = {name: one for name, coded in sample.codes.items() if (one := kept_as_text.read(*coded))}
+    table, kinds = sample.table, dict(sample.kinds)
+    for name, one in read.items():
+        kinds[name] = "other" if one.numbers is None else "number"
+        if one.numbers is not None:
+            numbers = pa.array(one.numbers, from_pandas=True)
+            table = table.set_column(table.column_names.index(name), name, numbers)
+    return Sample(table, kinds, read)

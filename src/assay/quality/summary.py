@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from assay.errors import BadInput, near_miss
-from assay.quality import columns, counts
+from assay.quality import columns, counts, kept_as_text
 from assay.quality.alike import alike
-from assay.quality.leakage import leaks
+from assay.quality.leakage import Leaks, leaks
 from assay.quality.report import Finding, Quality, worst_first
 from assay.quality.sample import Sample, take
 from assay.tables import Target, using
@@ -16,7 +16,6 @@ _LOOKS: tuple[Callable[[Sample], Iterator[Finding]], ...] = (
     columns.coded_missing,
     columns.spelling,
     columns.many_values,
-    alike,
 )
 
 
@@ -42,14 +41,17 @@ def quality(target: Target, label: str | None = None) -> Quality:
         sample = take(table, total)
         for look in _LOOKS:
             found += look(sample)
-        leaking, alone = leaks(sample, label) if label else ([], {})
+        found += alike(sample.without(label))  # what goes with the label is a leak or is none
+        found += kept_as_text.findings(sample.as_text)
+        leaking = leaks(sample, label) if label else Leaks([], {}, None)
         return Quality(
             target=table.name,
             rows=total,
             columns=len(table.kinds),
             label=label,
             sampled=len(sample),
-            findings=worst_first([*leaking, *found]),
-            alone=alone,
+            findings=worst_first([*leaking.findings, *found]),
+            alone=leaking.alone,
+            together=leaking.together,
             missing={name: 1 - there / total for name, there in values.items()},
         )

@@ -206,7 +206,12 @@ def _leaks(target: str, table: Table, label: Label, left_out: Mapping[str, str],
     except BadInput:  # a label of which nobody can say what tells it
         return {}
     suspects = [name for one in found.findings if one.kind == "leakage" for name in one.columns if name not in left_out]
-    certain = [name for name in suspects if found.alone.get(name, 0) >= TELLS and table.kinds[name] not in TIMES]
+    several = len(label.classes) > 2  # a number may tell many classes well; `_other_words` finds their codes
+    certain = (
+        []
+        if several
+        else [name for name in suspects if found.alone.get(name, 0) >= TELLS and table.kinds[name] not in TIMES]
+    )
     said += [
         f"{name} tells much of {label.name}: leave it out if it is written afterwards"
         for name in suspects
