@@ -38,7 +38,7 @@ def command(
         def called(home: str | None, **values: Any) -> Any:
             found = store.find_home(home)
             if not begins:
-                _need_state(found)
+                need_state(found)
             setup(found, f"assay-{name or function.__name__}")
             with store.use(found) as opened:
                 if writes:
@@ -61,7 +61,8 @@ def _help(function: Callable[..., Any]) -> str:
     return inspect.cleandoc(function.__doc__ or "").replace(r"\b", "\b")
 
 
-def _need_state(home: store.Home) -> None:
+def need_state(home: store.Home) -> None:
+    """Raise `NotFound` where no project was begun."""
     if not home.path.is_dir() and not setting("ASSAY_DATABASE"):
         raise NotFound(
             f"{home.project} has no state folder {home.path.name} yet",

@@ -2,12 +2,13 @@
 
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from assay.cli.command import command, console, print_json
+from assay.cli.command import command, console, need_state, print_json
 from assay.cli.listening import listening, names_of, tls_of
 from assay.errors import AssayError, Corrupt, Unavailable, first_few
 from assay.store import Store
@@ -17,16 +18,22 @@ DRAIN_EVERY_S = 2.0
 COMPACT_EVERY_S = 600.0
 #: A team's other machines see rows so much later, at most.
 HAND_ON_EVERY_S = 30.0
+#: Guesses about a model file that are printed.
+MOST_SAID = 6
 
 
-@command(json=False, writes=True)
+@command(json=False, begins=True)
 @click.argument("model")
+@click.option("--takes", help="The contract of the input of a model file, MODULE:CLASS; inferred when omitted.")
+@click.option("--gives", help="The contract of its output, MODULE:CLASS; inferred when omitted.")
 @listening(8401)
 @click.option("--rotate", default="30s", show_default=True, help="The time after which a spool segment is closed.")
 @click.option("--require-log", is_flag=True, help="Answer 503 to rows that the prediction log can't take.")
 def serve(
     store: Store,
     model: str,
+    takes: str | None,
+    gives: str | None,
     host: str,
     port: int,
     allow_host: tuple[str, ...],
@@ -37,27 +44,63 @@ def serve(
 ) -> None:
     r"""Serve predictions of MODEL's champion over HTTP until Ctrl-C. A new champion is loaded while it runs.
 
+    MODEL may also be a file of LightGBM (.txt), XGBoost (.ubj, .json) or ONNX: then nothing is logged, and the contract
+    is --takes or inferred.
+
     \b
     Example:
       assay serve flight-delay --port 8401
+      assay serve model.txt --takes shop:Basket
     """
+    from assay.model.bare import is_model_file
     from assay.serve import serve as serve_model
     from assay.times import duration
+
+    where: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "names": names_of(allow_host),
+        "tls": tls_of(certfile, keyfile),
+    }
+    if is_model_file(model):
+        if require_log:
+            raise click.UsageError("--require-log is for a published model; a model file has no prediction log")
+        _serve_file(store, Path(model), takes, gives, where)
+        return
+    if takes or gives:
+        raise click.UsageError("--takes and --gives are for a model file; a published model has its contract")
+    need_state(store.home)
+    with suppress(Unavailable):  # for serving to say
+        store.database.upgrade()
 
     def ready(address: str) -> None:
         click.echo(f"{model} answers at {address}/predict; stop it with Ctrl-C")
 
-    serve_model(
-        store,
-        model,
-        host=host,
-        port=port,
-        names=names_of(allow_host),
-        tls=tls_of(certfile, keyfile),
-        rotate_s=duration(rotate).total_seconds(),
-        require_log=require_log,
-        ready=ready,
+    rotate_s = duration(rotate).total_seconds()
+    serve_model(store, model, **where, rotate_s=rotate_s, require_log=require_log, ready=ready)
+
+
+def _serve_file(store: Store, path: Path, takes: str | None, gives: str | None, where: dict[str, Any]) -> None:
+    from assay.cli.check import find_contract
+    from assay.model.bare import open_bare
+    from assay.serve.bare import curl, serve_bare
+
+    bare = open_bare(
+        path,
+        store.home.path,
+        takes=find_contract(store, takes) if takes else None,
+        gives=find_contract(store, gives) if gives else None,
     )
+
+    def ready(address: str) -> None:
+        for line in bare.said[:MOST_SAID]:
+            click.echo(f"  {line}")
+        if len(bare.said) > MOST_SAID:
+            click.echo(f"  and {len(bare.said) - MOST_SAID} more like these")
+        click.echo(f"{path} answers at {address}/predict; nothing is logged; stop it with Ctrl-C. Try:")
+        click.echo(curl(address, bare))
+
+    serve_bare(store, bare, **where, ready=ready)
 
 
 @command()

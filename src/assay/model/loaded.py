@@ -131,10 +131,10 @@ def load_version(store: Store, name: str) -> LoadedModel:
     return LoadedModel(version, open_bundle(store, version.bundle))
 
 
-def _plain(row: Any) -> Any:
-    return (
-        {field.name: getattr(row, field.name) for field in fields(type(row))} if isinstance(row, Record) else dict(row)
-    )
+def _plain(row: Any) -> dict[str, Any]:
+    """A row as Python values: a row of a frame holds numpy's."""
+    known = row if isinstance(row, Mapping) else {field.name: getattr(row, field.name) for field in fields(type(row))}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in known.items()}
 
 
 def _like(given: Any, scored: pa.Table) -> Any:

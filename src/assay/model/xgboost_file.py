@@ -1,9 +1,11 @@
-"""Looks at an XGBoost model in UBJSON before XGBoost does.
+"""Looks at an XGBoost model in UBJSON or JSON before XGBoost does.
 
 The reader below knows what XGBoost writes of Universal Binary JSON (https://ubjson.org, draft 12), with bounds for depth,
 lengths and counts: an array is never larger than the bytes that are left for it.
 """
 
+import json
+import re
 import struct
 from typing import Any
 
@@ -22,13 +24,15 @@ _LINKS = ("left_children", "right_children", "split_indices", "parents")
 MAX_DEPTH, MAX_VALUES = 64, 20_000_000
 _NUMBERS = {b"i": "b", b"U": "B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
 _TYPES = {b"i": "i1", b"U": "u1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
+#: How JSON begins; in UBJSON a length follows the brace.
+_JSON = re.compile(rb'\{\s*"')
 _WORDS = {b"T": True, b"F": False, b"Z": None}
 
 
 def check_xgboost(data: bytes) -> None:
-    """Raise `BadInput` for a file that is no whole XGBoost model in UBJSON."""
+    """Raise `BadInput` for a file that is no whole XGBoost model in UBJSON or JSON."""
     try:
-        model = _Reader(data).whole()
+        model = _from_json(data) if _JSON.match(data) else _Reader(data).whole()
         learner = model["learner"]
         facts = learner["learner_model_param"]
         features, booster = int(facts["num_feature"]), learner["gradient_booster"]
@@ -40,8 +44,29 @@ def check_xgboost(data: bytes) -> None:
         for part in (booster, booster.get("gbtree", {})):  # DART holds a gbtree
             if "model" in part:
                 _check_booster(part["model"], features, max(int(facts["num_class"]), 1), facts)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, struct.error) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        struct.error,
+        RecursionError,
+    ) as error:
         raise _damaged(f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def _from_json(data: bytes) -> Any:
+    return json.loads(data, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; a name that occurs twice would be read in one way here and in another by XGBoost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _damaged("a name occurs twice in an object")
+    return found
 
 
 def _damaged(why: str) -> BadInput:

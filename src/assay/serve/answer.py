@@ -18,6 +18,7 @@ from assay.errors import AssayError, BadInput, Unavailable
 from assay.model import Bundle, open_bundle
 from assay.model.settled import Settled
 from assay.predictions import PredictionLog
+from assay.serve.no_log import NoLog
 from assay.store import Store
 from assay.track import ModelVersion
 
@@ -51,7 +52,7 @@ class Served:
     version: ModelVersion
     bundle: Bundle
     decoder: Decoder[Any]
-    log: PredictionLog
+    log: PredictionLog | NoLog
     #: Rows that can't be logged are not answered.
     require_log: bool = False
     counts: Counts = field(default_factory=Counts)
