@@ -1,7 +1,7 @@
 """Fitted estimators to bytes and back, in formats that run no code when they are read.
 
 Pickle is none of them: it is written and read only by who says `allow_pickle=True`. Each format has a module that looks
-at a file before its library does: `skops_file`, `structure`, `lightgbm_text`, `xgboost_file`, `catboost_file`, `onnx_file`.
+at a file before its library does: `skops_file` with `structure` and `nested`, `lightgbm_text`, `xgboost_file`, `catboost_file`, `onnx_file`.
 Who opens files of others goes through `assay.model.probe` first.
 """
 
@@ -9,6 +9,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +21,15 @@ import numpy as np
 from assay.contract.columns import Array
 from assay.errors import AssayError, BadInput
 from assay.model.catboost_file import categories_of, check_catboost, width_of
+from assay.model.kept import standing_for
 from assay.model.lightgbm_text import check_lightgbm, objective_of
+from assay.model.nested import chosen, packed, take_out, unpacked
 from assay.model.onnx_file import check_onnx, classes_in
 from assay.model.skops_file import check_skops
 from assay.model.structure import check_structure
 from assay.model.xgboost_file import check_xgboost
 
-Format = Literal["lightgbm", "skops", "xgboost", "catboost", "onnx", "own", "pickle"]
+Format = Literal["lightgbm", "skops", "xgboost", "catboost", "onnx", "nested", "own", "pickle"]
 #: From features, in the form that the estimator was fitted on, to what it says.
 Predictor = Callable[[Any], Any]
 #: What CatBoost is given for a missing text: it takes none. Its docs convert NaN to this text.
@@ -47,9 +50,12 @@ class Saved(msgspec.Struct, frozen=True):
 def save(estimator: Any, *, allow_pickle: bool = False) -> Saved:
     """An estimator in its native format. Raises `BadInput` for one that none of the formats holds.
 
-    With `allow_pickle`, what has no native format is pickled.
+    Of a search the estimator that it chose is kept. With `allow_pickle`, what has no native format is pickled.
     """
+    estimator = chosen(estimator)
     library = _library_of(estimator)
+    if library == "sklearn":
+        return _saved_sklearn(estimator)
     if library in _SAVERS:
         data = _SAVERS[library](estimator)
         return Saved(_FORMATS[library], data, plain_classes(getattr(estimator, "classes_", None)))
@@ -113,7 +119,25 @@ def _pickled(estimator: Any) -> bytes:
         raise BadInput(f"a {type(estimator).__name__} can't be pickled: {error}") from None
 
 
-def _fitted_skops(estimator: Any) -> bytes:
+def _saved_sklearn(estimator: Any) -> Saved:
+    """By skops; boosters of other libraries inside of it each in their format."""
+    _need_fitted(estimator)
+    shell, boosters = take_out(estimator)
+    try:
+        data = _skops().dumps(shell)
+    except Exception as error:  # noqa: BLE001 - whatever skops raises for an object that it does not know
+        raise BadInput(
+            f"fit() gave a {type(estimator).__name__} that skops can't keep", f"{type(error).__name__}: {error}"[:300],
+            do="Leave out the part that it names, or say how it is kept: Model(estimator=assay.Estimator(...)).",
+        ) from None  # fmt: skip
+    classes = plain_classes(getattr(estimator, "classes_", None))
+    if not boosters:
+        return Saved("skops", data, classes)
+    parts = [(_FORMATS[_library_of(one)], _SAVERS[_library_of(one)](one)) for one in boosters]
+    return Saved("nested", packed(data, parts), classes)
+
+
+def _need_fitted(estimator: Any) -> None:
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
@@ -121,7 +145,6 @@ def _fitted_skops(estimator: Any) -> bytes:
         check_is_fitted(estimator)
     except NotFittedError:
         raise _unfitted(estimator) from None
-    return _skops().dumps(estimator)
 
 
 def _unfitted(estimator: object) -> BadInput:
@@ -143,6 +166,8 @@ class Opened:
     features: int | None = None
     #: From features of n rows to the probability of the second of two classes, shape (n,), where the library gives just that.
     positive: Predictor | None = None
+    #: From features of n rows to what the trees of a classifier sum to, before it becomes probabilities.
+    margins: Predictor | None = None
 
 
 def load(saved: Saved, *, allow_pickle: bool = False) -> Predictor:
@@ -183,7 +208,10 @@ def open_file(saved: Saved, modules: frozenset[str] = frozenset()) -> Opened:
     `modules` are those of the project whose classes it may hold: they come with the bundle, and can be imported meanwhile.
     """
     try:
-        opened = _load_skops(saved.data, modules) if saved.format == "skops" else _LOADERS[saved.format](saved.data)
+        if saved.format in ("skops", "nested"):
+            opened = _load_skops(saved.data, modules) if saved.format == "skops" else _load_nested(saved.data, modules)
+        else:
+            opened = _LOADERS[saved.format](saved.data)
     except AssayError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a library raises for a strange file
@@ -209,15 +237,18 @@ def _load_lightgbm(data: bytes) -> Opened:
     check_lightgbm(data)
     booster = lightgbm.Booster(model_str=data.decode())
 
-    def predict(values: Any) -> Array:
+    def predict(values: Any, **how: Any) -> Array:
         # One thread: several would wait for each other wherever another process also wants the cores.
-        return booster.predict(values, num_threads=1)  # pyright: ignore[reportReturnType]
+        return booster.predict(values, num_threads=1, **how)  # pyright: ignore[reportReturnType]
+
+    def margins(values: Any) -> Array:
+        return predict(values, raw_score=True)
 
     objective = objective_of(data)
     if objective in ("multiclass", "multiclassova"):
-        return Opened(None, predict, None, booster.num_feature())
+        return Opened(None, predict, None, booster.num_feature(), None, margins)
     if objective == "binary":
-        return Opened(None, lambda values: of_two(predict(values)), None, booster.num_feature(), predict)
+        return Opened(None, lambda values: of_two(predict(values)), None, booster.num_feature(), predict, margins)
     return Opened(predict, None, None, booster.num_feature())
 
 
@@ -233,6 +264,15 @@ def _load_skops(data: bytes, modules: frozenset[str]) -> Opened:
     return _of_estimator(estimator)
 
 
+def _load_nested(data: bytes, modules: frozenset[str]) -> Opened:
+    shell, parts = unpacked(data)
+    boosters = [_LOADERS[kind](content) for kind, content in parts]
+    with standing_for(boosters):
+        estimator: Any = _skops().loads(shell, trusted=check_skops(shell, modules, with_boosters=True))
+    check_structure(estimator)
+    return _of_estimator(estimator)
+
+
 def _load_xgboost(data: bytes) -> Opened:
     xgboost = _library("xgboost", "XGBoost", "xgboost")
     check_xgboost(data)
@@ -241,14 +281,17 @@ def _load_xgboost(data: bytes) -> Opened:
     best: str | None = booster.attr("best_iteration")  # of early stopping, where scikit-learn's interface stops too
     trees = (0, int(best) + 1 if best else 0)
 
-    def predict(values: Any) -> Array:
-        return booster.inplace_predict(values, iteration_range=trees)
+    def predict(values: Any, kind: str = "value") -> Array:
+        return booster.inplace_predict(values, iteration_range=trees, predict_type=kind)
+
+    def margins(values: Any) -> Array:
+        return predict(values, "margin")
 
     objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
     if objective == "multi:softprob":
-        return Opened(None, predict, None, booster.num_features())
+        return Opened(None, predict, None, booster.num_features(), None, margins)
     if objective == "binary:logistic":
-        return Opened(None, lambda values: _of_labels(predict(values)), None, booster.num_features())
+        return Opened(None, lambda values: _of_labels(predict(values)), None, booster.num_features(), None, margins)
     return Opened(predict, None, None, booster.num_features())
 
 
@@ -277,7 +320,8 @@ def _load_catboost(data: bytes) -> Opened:
 
     classes = plain_classes(model.classes_)
     positive = (lambda given: probabilities(given)[:, 1]) if classes and len(classes) == 2 else None
-    return Opened(lambda given: asked(given, "Class"), probabilities, classes, width, positive)
+    margins = partial(asked, what="RawFormulaVal")
+    return Opened(lambda given: asked(given, "Class"), probabilities, classes, width, positive, margins)
 
 
 def _with_texts(given: Any, categories: list[int]) -> Any:
@@ -338,14 +382,12 @@ def _library(module: str, title: str, extra: str) -> Any:
 #: By the package of an estimator.
 _SAVERS: dict[str, Callable[[Any], bytes]] = {
     "lightgbm": _fitted_lightgbm,
-    "sklearn": _fitted_skops,
     "xgboost": _fitted_xgboost,
     "catboost": _fitted_catboost,
     "onnx": lambda estimator: estimator.SerializeToString(),
 }
 _FORMATS: dict[str, Format] = {
     "lightgbm": "lightgbm",
-    "sklearn": "skops",
     "xgboost": "xgboost",
     "catboost": "catboost",
     "onnx": "onnx",

@@ -12,6 +12,7 @@ from assay.model.estimator import Saved, save
 from assay.model.features import Matrix
 from assay.model.forms import Asked, Form
 from assay.model.model import Model
+from assay.model.nested import chosen
 from assay.model.truth import Truth, classes_of
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,19 @@ def fitted(
     for name in ("weight", "group"):
         if getattr(truth, name) is not None and name not in more:
             log.warning("fit() of %s does not take %s=: it is used in metrics only", model.name, name)
-    estimator = model.fit(x, y, **{**params, **more})
+    estimator = _chosen(model, model.fit(x, y, **{**params, **more}))
     if not isinstance(estimator, Mapping) or model.estimator:
         return _saved(model, estimator), _form(model, asked, matrix, [estimator])
     _refuse_other_fields(model, estimator)
     saved = {str(name): _saved(model, one) for name, one in estimator.items()}
     return saved, _form(model, asked, matrix, list(estimator.values()))
+
+
+def _chosen(model: Model, given: Any) -> Any:
+    """What a search chose, in whatever `fit` gave."""
+    if model.estimator:
+        return given
+    return {name: chosen(one) for name, one in given.items()} if isinstance(given, Mapping) else chosen(given)
 
 
 def _saved(model: Model, estimator: Any) -> Saved:

@@ -6,11 +6,13 @@ from itertools import takewhile
 
 from assay.errors import BadInput
 from assay.model.estimator import Saved
+from assay.model.nested import boosters_of
 
 #: The distributions whose version matters, by format.
 _OF = {
     "lightgbm": ("lightgbm",),
     "skops": ("scikit-learn",),
+    "nested": ("scikit-learn",),
     "xgboost": ("xgboost", "xgboost-cpu"),
     "catboost": ("catboost",),
     "onnx": (),  # its file says which version of the standard it needs
@@ -19,7 +21,8 @@ _OF = {
 
 def libraries_of(saved: Iterable[Saved], engines: Iterable[str] = ()) -> dict[str, str]:
     """The installed versions of what a bundle needs, by distribution; `engines` are those that compute its features."""
-    names = [*(name for one in saved for name in _OF.get(one.format, ())), *engines]
+    formats = [kind for one in saved for kind in (one.format, *boosters_of(one.format, one.data))]
+    names = [*(name for kind in formats for name in _OF.get(kind, ())), *engines]
     return {name: found for name in dict.fromkeys(names) if (found := installed(name))}
 
 

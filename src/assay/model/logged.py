@@ -20,6 +20,7 @@ ENDINGS: dict[Format, str] = {
     "xgboost": ".ubj",
     "catboost": ".cbm",
     "onnx": ".onnx",
+    "nested": ".skops.tar",
     "own": ".bin",
     "pickle": ".pkl",
 }

@@ -21,6 +21,8 @@ import numpy as np
 from assay.errors import BadInput, first_few
 
 SCHEMA = "schema.json"
+#: What stands for a booster of another library.
+KEPT = "assay.model.kept.Kept"
 MAX_FILES, MAX_SCHEMA_BYTES, MAX_DEPTH = 100_000, 256 << 20, 400
 #: What a file may grow to when it is unpacked: models that skops writes are not compressed.
 MAX_GROWTH, SPARE_BYTES = 20, 16 << 20
@@ -41,6 +43,7 @@ _PARTS = (
     "sklearn._loss.link.Interval",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
     "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.cluster._bisect_k_means._BisectingTree",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
@@ -89,6 +92,12 @@ _FUNCTIONS = (
     "sklearn.metrics._classification.balanced_accuracy_score",
     "sklearn.metrics._classification.f1_score",
     "sklearn.metrics._classification.log_loss",
+    "sklearn.metrics._ranking.average_precision_score",
+    "sklearn.metrics._ranking.roc_auc_score",
+    "sklearn.metrics._regression.mean_absolute_error",
+    "sklearn.metrics._regression.mean_squared_error",
+    "sklearn.metrics._regression.r2_score",
+    "sklearn.metrics._regression.root_mean_squared_error",
     "sklearn.utils.validation.check_array",
 )
 #: The function of which there may be partial ones: histogram gradient boosting of categories keeps some.
@@ -97,10 +106,11 @@ _BIT_GENERATORS = {"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
 _SCALARS = {f"builtins.{kind}" for kind in ("bool", "float", "int", "str")}
 
 
-def check_skops(data: bytes, modules: frozenset[str] = frozenset()) -> list[str]:
+def check_skops(data: bytes, modules: frozenset[str] = frozenset(), *, with_boosters: bool = False) -> list[str]:
     """The names that skops must be told to trust for this file, each resolved and on a closed list.
 
-    Classes and functions of `modules` are trusted too: they are the code that comes with the file.
+    Classes and functions of `modules` are trusted too: they are the code that comes with the file. So is what stands for a
+    booster, `with_boosters`.
 
     Raises `BadInput` for a file that holds anything else, that would unpack to far more than its size, or whose arrays are
     not as long as they claim.
@@ -109,7 +119,7 @@ def check_skops(data: bytes, modules: frozenset[str] = frozenset()) -> list[str]
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_files(archive, len(data))
             root = json.loads(archive.read(SCHEMA))
-            found = sorted(set(_names(root, modules)))
+            found = sorted(set(_names(root, modules, KEPT if with_boosters else "")))
             for entry in archive.infolist():
                 _check_array(archive, entry)
     except _BROKEN as error:
@@ -141,7 +151,7 @@ def _check_files(archive: zipfile.ZipFile, size: int) -> None:
         raise _refused(f"its {size:,} bytes would unpack to {whole:,}")
 
 
-def _names(root: Any, modules: frozenset[str]) -> Iterator[str]:
+def _names(root: Any, modules: frozenset[str], kept: str) -> Iterator[str]:
     """The name of each node that skops does not trust of itself. Raises `BadInput` for what is not on the lists."""
     seen: dict[Any, tuple[str, str]] = {}
     unknown: dict[str, None] = {}
@@ -153,7 +163,8 @@ def _names(root: Any, modules: frozenset[str]) -> Iterator[str]:
         if isinstance(value, dict):
             if "__loader__" in value or "__class__" in value or "__module__" in value:
                 loader, name = str(value["__loader__"]), f"{value['__module__']}.{value['__class__']}"
-                if not (_is_known(loader, name, value) or _is_own(loader, value, modules)) or seen.setdefault(
+                known = _is_known(loader, name, value) or (loader, name) == ("ObjectNode", kept)
+                if not (known or _is_own(loader, value, modules)) or seen.setdefault(
                     _identity(value), (loader, name)
                 ) != (
                     loader,
