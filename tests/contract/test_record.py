@@ -169,11 +169,18 @@ def test_a_default_keeps_its_own_rule(annotation: Any, default: object) -> None:
         type(Record)("Trip", (Record,), {"__annotations__": {"x": annotation}, "x": default, "__module__": __name__})
 
 
-@pytest.mark.parametrize("option", [{"rename": "camel"}, {"tag": True}, {"array_like": True}])
-def test_an_option_that_changes_the_body_is_refused(option: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("option", "do"),
+    [
+        ({"rename": "camel"}, "Name single fields with assay.field(name=...)."),
+        ({"tag": True}, "Leave it out."),
+        ({"array_like": True}, "Leave it out."),
+    ],
+)
+def test_an_option_that_changes_the_body_is_refused(option: dict[str, Any], do: str) -> None:
     with pytest.raises(BadInput) as refused:
         type(Record)("Trip", (Record,), {"__annotations__": {"x": float}, "__module__": __name__}, **option)
-    assert str(refused.value) == f"Trip: {next(iter(option))}= is not for a contract\nName the fields as they are sent."
+    assert str(refused.value) == f"Trip: {next(iter(option))}= is not for a contract\n{do}"
 
 
 def test_two_bases_with_fields_are_refused() -> None:

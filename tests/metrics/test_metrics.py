@@ -261,3 +261,24 @@ def test_a_curve_of_many_steps_is_exact_as_a_whole_and_close_in_draws() -> None:
     right = theirs.average_precision_score(label, predicted)
     assert of_blocks(np.ones((1, 20)))[0] == pytest.approx(right, abs=1e-12)
     assert of_blocks(twice)[0] == pytest.approx(right, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "inner"),
+    [
+        ("rain.auc", "rain", "auc"),
+        ("Body Mass (g).mae", "Body Mass (g)", "mae"),
+        ("p. of (all).f0.5", "p. of (all)", "f0.5"),
+        ("a.b.recall@0.3", "a.b", "recall@0.3"),
+        ("f0.5.auc", "f0.5", "auc"),
+    ],
+)
+def test_a_field_of_any_name_stands_before_its_metric(name: str, field: str, inner: str) -> None:
+    assert (find(name).field, find(name).name) == (field, name)
+    assert find(name).task == find(inner).task
+
+
+@pytest.mark.parametrize("name", [".auc", "a.b", "a.", "x" * 100 + ".nothing"])
+def test_what_has_no_metric_behind_its_dots_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="there is no metric"):
+        find(name)

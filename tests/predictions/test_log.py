@@ -185,7 +185,7 @@ def test_a_segment_with_a_value_that_its_column_does_not_hold_is_kept_and_report
     one = served(opened)
     rows = one.decoder.decode(to_json(ROW)).rows
     features = one.bundle.features(_columns(one, rows))
-    wrong = type("Row", (), {**{name: getattr(rows[0], name) for name in one.bundle.layout.input_names}, "year": 2**63})
+    wrong = type("Row", (), {**{name: getattr(rows[0], name) for name in one.bundle.layout.attributes}, "year": 2**63})
     assert one.log.append("wrong", AT, AT, [wrong()], features, [[0.5]])
     one.log.rotate()
     assert one.log.append("right", AT, AT, rows, features, [[0.5]])

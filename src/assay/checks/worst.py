@@ -63,7 +63,7 @@ def rows(rule: Rule, breaks: Breaks, context: Sequence[str], kinds: Mapping[str,
     `context` are the columns by which a person knows a row; the first three of the table when there are none.
     """
     known = [name for name in context if name in kinds] or list(kinds)[:3]
-    about = rule.columns or [name for name in kinds if re.search(rf"\b{re.escape(name)}\b", breaks.when)]
+    about = rule.columns or [name for name in kinds if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", breaks.when)]
     shown = [*(name for name in known if name not in about), *about]
     picked = ", ".join([_PLACE, *(_readable(name, kinds[name]) for name in shown if name in kinds)])
     if isinstance(rule, Unique):

@@ -2,7 +2,18 @@
 
 from assay.contract.columns import Columns
 from assay.contract.decode import Decoder, Invalid, Violation
-from assay.contract.fields import EventTime, Field, Key, Probabilities, between, length, nulls, probability, quantile
+from assay.contract.fields import (
+    EventTime,
+    Field,
+    Key,
+    Probabilities,
+    between,
+    field,
+    length,
+    nulls,
+    probability,
+    quantile,
+)
 from assay.contract.record import Record, fields
 
 __all__ = [
@@ -16,6 +27,7 @@ __all__ = [
     "Record",
     "Violation",
     "between",
+    "field",
     "fields",
     "length",
     "nulls",

@@ -43,27 +43,30 @@ class NoColumn(BadInput, AttributeError):
 class Columns(Generic[R]):
     """Columns of one record class, each of shape (n,), read as attributes: `d.distance`.
 
-    A column called `items` or `take`, as methods are, is read as `d["items"]`.
+    An attribute is the name of a field in Python; in brackets stands that of its column, as in `d["Body Mass (g)"]`. A field
+    called `items` or `take`, as methods are, is read so too: `d["items"]`.
     """
 
-    __slots__ = ("_arrays", "_size")
+    __slots__ = ("_arrays", "_renamed", "_size")
 
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
+    def __init__(self, arrays: Mapping[str, Array], renamed: Mapping[str, str] | None = None) -> None:
+        """Make columns from arrays by name; `renamed` has the columns of fields that Python calls otherwise."""
         self._arrays = dict(arrays)
+        self._renamed = renamed or {}
         self._size = len(next(iter(arrays.values()))) if arrays else 0
 
     def __getattr__(self, name: str) -> Array:
         if name in Columns.__slots__:  # not yet made: copy and pickle ask
             raise AttributeError(name)
-        return self[name]
+        return self[self._renamed.get(name, name)]
 
     def __getitem__(self, name: str) -> Array:
         try:
             return self._arrays[name]
         except KeyError:
-            raise NoColumn(
-                f"there is no column {name!r}", f"there are {', '.join(self._arrays)}", do=near_miss(name, self._arrays)
-            ) from None
+            known = [*self._arrays, *self._renamed]
+            do = f"Write d.{name}." if name in self._renamed else near_miss(name, known)
+            raise NoColumn(f"there is no column {name!r}", f"there are {', '.join(self._arrays)}", do=do) from None
 
     def __len__(self) -> int:
         return self._size
@@ -77,7 +80,7 @@ class Columns(Generic[R]):
 
     def take(self, rows: Array) -> "Columns[R]":
         """The rows at the given positions."""
-        return Columns({name: column[rows] for name, column in self._arrays.items()})
+        return Columns({name: column[rows] for name, column in self._arrays.items()}, self._renamed)
 
 
 def dtype_of(field: Field) -> np.dtype[Any]:
@@ -97,7 +100,7 @@ def from_rows(rows: Sequence[R], record: type[R]) -> Columns[R]:
     columns: list[Sequence[Any]] = list(zip(*map(plan.values_of, rows))) or [()] * len(plan.names)  # noqa: B905 - 0.4 us
     for position, ready in plan.to_make_ready:
         columns[position] = ready(columns[position])
-    return Columns(dict(zip(plan.names, map(np.array, columns, plan.dtypes), strict=True)))
+    return Columns(dict(zip(plan.names, map(np.array, columns, plan.dtypes), strict=True)), plan.renamed)
 
 
 def column_of(values: Sequence[Any], field: Field) -> Array:
@@ -106,8 +109,15 @@ def column_of(values: Sequence[Any], field: Field) -> Array:
     return np.array(ready(values) if ready else values, dtype_of(field))
 
 
+@lru_cache(maxsize=256)
+def renamed(record: type[Record]) -> Mapping[str, str]:
+    """The column of each field that has another name in Python, by that name."""
+    return {one.attribute: one.name for one in fields(record) if one.attribute != one.name}
+
+
 class _Plan(NamedTuple):
     names: list[str]
+    renamed: Mapping[str, str]
     values_of: Callable[[Any], Sequence[Any]]
     to_make_ready: list[tuple[int, Ready]]
     dtypes: list[np.dtype[Any]]
@@ -117,10 +127,11 @@ class _Plan(NamedTuple):
 def _plan(record: type[Record]) -> _Plan:
     # Worked out once for a record class: a request has only some microseconds.
     declared = fields(record)
-    names = [field.name for field in declared]
+    attributes = [field.attribute for field in declared]
     return _Plan(
-        names,
-        attrgetter(*names) if len(names) > 1 else lambda row: [getattr(row, name) for name in names],
+        [field.name for field in declared],
+        renamed(record),
+        attrgetter(*attributes) if len(attributes) > 1 else lambda row: [getattr(row, name) for name in attributes],
         [(position, ready) for position, field in enumerate(declared) if (ready := _ready(field))],
         [dtype_of(field) for field in declared],
     )

@@ -1,6 +1,7 @@
 """What a field of a record may be, read from its annotation."""
 
 import math
+import re
 import types
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -23,6 +24,8 @@ LONGEST_WHOLE = 1e15
 #: The least and greatest whole number that a column holds exactly: int64, and float64 when it may be missing.
 WHOLE = (-(2**63), 2**63 - 1)
 WHOLE_OR_MISSING = (-(2**53), 2**53)
+#: What the name of a field can't hold: in JSON it would be written otherwise.
+UNNAMEABLE = re.compile(r'["\\\x00-\x1f]|[\ud800-\udfff]')
 _COLUMNS = (
     "Use float, int, bool, str, datetime, date or Literal of texts, each with or without | None; "
     "for an output also assay.Probabilities[Literal[...]] and Annotated[list[float], assay.length(24)]."
@@ -99,6 +102,13 @@ class Level:
     level: float
 
 
+@dataclass(frozen=True)
+class Named:
+    """What a field is called outside of Python."""
+
+    name: str
+
+
 Key = Annotated[T, Role("key")]
 if TYPE_CHECKING:
     EventTime = Annotated[datetime, Role("event_time")]
@@ -166,6 +176,19 @@ def length(count: int) -> Length:
     return Length(count)
 
 
+def field(*, name: str) -> Named:
+    """Declare what a field is called in tables, requests and answers, where Python does not take that name.
+
+    The name in Python is then for attributes and keyword arguments alone. Raises `BadInput` for an empty name, and for
+    one with a double quote, a backslash or a control character, which no request can name.
+    """
+    if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise BadInput(f"field(name={name!r}) is not a name", do='Give the name of the column: field(name="2nd").')
+    if odd := UNNAMEABLE.search(name):
+        raise BadInput(f"field(name={name!r}) holds {odd[0]!r}, which no request can name", do="Rename the column.")
+    return Named(name)
+
+
 def probability(*, of: str | int) -> Of:
     """Declare a number as the probability of one class of the label, for the output of a model."""
     return Of(of)
@@ -182,6 +205,7 @@ def quantile(level: float) -> Level:
 class Field:
     """One field of a record: everything that schemas, checks and columns are derived from."""
 
+    #: What it is called in tables, requests, answers and the prediction log.
     name: str
     type: Scalar
     nullable: bool = False
@@ -202,6 +226,11 @@ class Field:
     of: str | int | None = None
     #: The level of the quantile that it is.
     level: float | None = None
+    #: What it is called in Python: `name`, unless `field(name=)` says another.
+    attribute: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attribute", self.attribute or self.name)
 
     @property
     def parts(self) -> tuple[str | int, ...] | None:
@@ -279,6 +308,10 @@ class Field:
             least if low is None else max(least, math.ceil(low)),
             greatest if high is None else min(greatest, math.floor(high)),
         )
+
+
+#: What is a mark only once it is called.
+_CALLED = (between, nulls, length, probability, quantile, field)
 
 
 def read_annotation(owner: str, name: str, annotation: Any, *, optional: bool = False) -> Field:
@@ -361,11 +394,13 @@ def _marked(field: Field, mark: object, where: str) -> Field:
             return replace(field, nulls=mark)
         case Role():
             return replace(field, role=mark.name, zone=mark.zone)
+        case Named():
+            return replace(field, name=mark.name)
         case Length() | ByClass() | Of() | Level():
             return _marked_output(field, mark, where)
         case msgspec.Meta():
             raise BadInput(f"{where}: msgspec.Meta is not supported", do="Use between() and nulls().")
-        case _ if mark in (between, nulls, length, probability, quantile):
+        case _ if mark in _CALLED:
             raise BadInput(f"{where}: {getattr(mark, '__name__', mark)} must be called", do="Write between(0, 100).")
         case _:
             return field

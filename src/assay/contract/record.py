@@ -1,12 +1,13 @@
 """The declaration of what goes into a model or comes out of it."""
 
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, cast, dataclass_transform
 
 import msgspec
 
-from assay.contract.fields import Field, read_annotation
+from assay.contract.fields import Field, Named, read_annotation
 from assay.errors import BadInput, near_miss
 
 #: Options of msgspec that make the body differ from the record.
@@ -51,6 +52,43 @@ def _refuse_two_of_a_role(record: "RecordType") -> None:
             raise BadInput(f"{record.__name__} has {len(named)} fields as {word}: {', '.join(named)}", do="Keep one.")
 
 
+def _refuse_two_of_a_name(record: str, declared: Sequence[Field]) -> None:
+    seen: dict[str, Field] = {}
+    for field in declared:
+        other = seen.setdefault(field.name, field)
+        if other.attribute != field.attribute:
+            what = f"{record}: {other.attribute} and {field.attribute} are both called {field.name!r}"
+            raise BadInput(what, do="Give one of them another name.")
+
+
+def _own_fields(record: str, annotations: dict[str, Any], namespace: dict[str, Any]) -> list[Field]:
+    """The fields that a class declares itself."""
+    found: list[Field] = []
+    for name, annotation in annotations.items():
+        if getattr(annotation, "__origin__", annotation) is ClassVar:
+            continue
+        if isinstance(namespace.get(name), Named):
+            raise BadInput(
+                f"{record}.{name}: field() stands in the annotation",
+                do=f"Write {name}: Annotated[TYPE, assay.field(name=...)].",
+            )
+        field = read_annotation(record, name, annotation, optional=name in namespace)
+        if field.optional:
+            _refuse_default(record, field, namespace[name])
+        found.append(field)
+    return found
+
+
+def _sent_as(declared: Sequence[Field], before: Sequence[Field], namespace: dict[str, Any]) -> dict[str, Any]:
+    """The names by which msgspec reads and writes fields that have another one in Python, or had `before` in a base."""
+    renamed = {field.attribute for field in (*before, *declared) if field.attribute != field.name}
+    return {
+        field.attribute: msgspec.field(name=field.name, default=namespace.get(field.attribute, msgspec.NODEFAULT))
+        for field in declared
+        if field.attribute in renamed
+    }
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class RecordType(msgspec.StructMeta):
     """Reads the annotations of a record once, when its class is made, and turns them into wire types."""
@@ -58,18 +96,15 @@ class RecordType(msgspec.StructMeta):
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> "RecordType":
         """Make the class; raises `BadInput` for an annotation that can't be a column and an option that renames."""
         for option in _OTHER_SHAPES & options.keys():
-            raise BadInput(f"{name}: {option}= is not for a contract", do="Name the fields as they are sent.")
-        own: list[Field] = []
+            do = "Name single fields with assay.field(name=...)." if option == "rename" else "Leave it out."
+            raise BadInput(f"{name}: {option}= is not for a contract", do=do)
         annotations = _annotations(name, namespace)
-        for field_name, annotation in annotations.items():
-            if getattr(annotation, "__origin__", annotation) is ClassVar:
-                continue
-            field = read_annotation(name, field_name, annotation, optional=field_name in namespace)
-            annotations[field_name] = field.wire_type()
-            if field.optional:
-                _refuse_default(name, field, namespace[field_name])
-            own.append(field)
-        namespace = {**namespace, "__annotations__": annotations}
+        own = _own_fields(name, annotations, namespace)
+        before = [field for base in bases for field in getattr(base, "__assay_fields__", ())]
+        declared = [*(field for field in before if field.attribute not in annotations), *own]
+        _refuse_two_of_a_name(name, declared)
+        wire = {field.attribute: field.wire_type() for field in own}
+        namespace = {**namespace, **_sent_as(own, before, namespace), "__annotations__": {**annotations, **wire}}
         namespace.pop("__annotate_func__", None)
         namespace.pop("__annotate__", None)
         strict: dict[str, Any] = {"kw_only": True, "frozen": True, "forbid_unknown_fields": True}
@@ -77,8 +112,7 @@ class RecordType(msgspec.StructMeta):
             made = cast("RecordType", super().__new__(mcs, name, bases, namespace, **strict | options))
         except (TypeError, ValueError) as error:
             raise BadInput(f"{name} can't be a record: {error}") from None
-        inherited = [f for base in bases for f in getattr(base, "__assay_fields__", ()) if f.name not in annotations]
-        made.__assay_fields__ = tuple(inherited + own)
+        made.__assay_fields__ = tuple(declared)
         _refuse_two_of_a_role(made)
         return made
 

@@ -54,10 +54,7 @@ def find(name: str) -> Metric:
     >>> find("rain.f0.5").field
     'rain'
     """
-    found = _made(name) if len(name) <= _LONGEST else None
-    field, _, rest = name.partition(".")
-    if found is None and field.isidentifier() and (inner := _made(rest) if len(rest) <= _LONGEST else None):
-        return replace(inner, name=name, field=field)
+    found = (_made(name) if len(name) <= _LONGEST else None) or _of_field(name)
     if found is None:
         family = name.partition("@")[0]
         hint = f"it is {_ELSEWHERE[family]} here" if family in _ELSEWHERE else near_miss(family, METRICS)
@@ -65,6 +62,15 @@ def find(name: str) -> Metric:
             f"there is no metric {name!r}", hint, do=f"Use {', '.join(one.form for one in METRICS.values())}."
         )
     return found
+
+
+def _of_field(name: str) -> Metric | None:
+    """The metric behind a field and a dot; the name of a field may have dots of its own."""
+    for dot in re.finditer(r"(?<=.)\.", name):
+        rest = name[dot.end() :]
+        if len(rest) <= _LONGEST and (inner := _made(rest)):
+            return replace(inner, name=name, field=name[: dot.start()])
+    return None
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -179,7 +180,7 @@ def pack_bundle(
 
 def _file(field: str) -> str:
     """Where the estimator of one field lies in a bundle."""
-    return f"{ESTIMATOR}-{field}"
+    return f"{ESTIMATOR}-{quote(field, safe='')}"
 
 
 def open_bundle(store: Store, digest: str) -> Bundle:

@@ -36,7 +36,7 @@ class LoadedModel:
     def predict(self, rows: Any) -> Any:
         """The predictions of one row, of several, or of a frame, in the same form.
 
-        A dict or record gives a dict by field, a sequence of them a list; a frame of pandas, polars or pyarrow gives one of
+        A dict by column or a record gives a dict by field, a sequence of them a list; a frame of pandas, polars or pyarrow gives one of
         the same library with a column for each number, text or class, in the order of the rows.
         Raises `Invalid` for a dict that breaks the contract, and `BadInput` for a frame that does, and for a prediction that
         the contract refuses: `assay score` keeps such rows apart.
@@ -132,8 +132,8 @@ def load_version(store: Store, name: str) -> LoadedModel:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    """A row as Python values: a row of a frame holds numpy's."""
-    known = row if isinstance(row, Mapping) else {field.name: getattr(row, field.name) for field in fields(type(row))}
+    """A row as Python values, by the names of its columns: a row of a frame holds numpy's."""
+    known = row if isinstance(row, Mapping) else {one.name: getattr(row, one.attribute) for one in fields(type(row))}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in known.items()}
 
 

@@ -84,9 +84,9 @@ class Layout:
     features: Mapping[str, FeatureKind]
 
     @cached_property
-    def input_names(self) -> list[str]:
-        """The fields of the input, in declared order."""
-        return [field.name for field in fields(self.takes)]
+    def attributes(self) -> list[str]:
+        """The fields of the input as Python calls them, in declared order."""
+        return [field.attribute for field in fields(self.takes)]
 
     @cached_property
     def values(self) -> dict[str, pa.DataType]:

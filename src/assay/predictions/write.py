@@ -34,7 +34,7 @@ class PredictionLog:
 
     def __init__(self, home: Home, layout: Layout, version: int, *, max_age_s: float = 60.0) -> None:
         self._spool = Spool(home.spool, TOPIC, _encode(layout.meta(version)), max_age_s=max_age_s)
-        self._inputs = _values_of(layout.input_names)
+        self._inputs = _values_of(layout.attributes)
         #: Whether the newest rows were dropped, and when rows were dropped last.
         self.dropping = False
         self.last_dropped: datetime | None = None
@@ -95,12 +95,12 @@ class PredictionLog:
         return kept
 
 
-def _values_of(names: list[str]) -> Callable[[Record], tuple[Any, ...]]:
-    """The function from a record to its values, in the order of `names`."""
-    if len(names) == 1:
-        name = names[0]
+def _values_of(attributes: list[str]) -> Callable[[Record], tuple[Any, ...]]:
+    """The function from a record to its values, in the order of `attributes`."""
+    if len(attributes) == 1:
+        name = attributes[0]
         return lambda row: (getattr(row, name),)
-    return attrgetter(*names)
+    return attrgetter(*attributes)
 
 
 def _without_nan(values: list[Any]) -> list[Any]:

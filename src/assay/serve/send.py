@@ -25,7 +25,7 @@ from assay.track import champion
 
 #: How long one row may take.
 TIMEOUT_S = 30
-_FAULT = re.compile(r"(?P<column>\w+)(?P<sign>[*+=-])(?P<value>[^:]+)(:(?P<share>\d+(\.\d+)?)%)?")
+_CHANGE = r"(?P<sign>[*+=-])(?P<value>[^:]+)(:(?P<share>\d+(\.\d+)?)%)?"
 
 
 class Sent(msgspec.Struct):
@@ -74,14 +74,15 @@ class Fault(msgspec.Struct, frozen=True):
 
 def parse_fault(text: str, known: list[str]) -> Fault:
     """`distance*1.609344:5%`, `scheduled+5h:5%`, `carrier=DL:5%`; all rows without a share. Raises `BadInput`."""
-    found = _FAULT.fullmatch(text)
-    if found is None:
+    for column in sorted(known, key=len, reverse=True):  # the name of a column may have signs in it
+        if text.startswith(column) and (found := re.fullmatch(_CHANGE, text[len(column) :])):
+            return Fault(column, found["sign"], found["value"], float(found["share"] or 100) / 100)
+    other = re.fullmatch(rf"(?P<column>[^*+=-]+?){_CHANGE}", text)
+    if other is None:
         raise BadInput(
             f"{text!r} is not a fault", do="Write COLUMN*FACTOR:SHARE%, COLUMN+OFFSET:SHARE% or COLUMN=VALUE:SHARE%."
         )
-    if found["column"] not in known:
-        raise BadInput(f"there is no column {found['column']!r}", near_miss(found["column"], known))
-    return Fault(found["column"], found["sign"], found["value"], float(found["share"] or 100) / 100)
+    raise BadInput(f"there is no column {other['column']!r}", near_miss(other["column"], known))
 
 
 def send_day(

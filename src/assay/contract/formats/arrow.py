@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assay.contract.columns import TEXT, Array, Columns, dtype_of
+from assay.contract.columns import TEXT, Array, Columns, dtype_of, renamed
 from assay.contract.fields import Field, Scalar
 from assay.contract.record import Record, fields
 from assay.errors import BadInput, first_few, near_miss
@@ -53,7 +53,7 @@ def table(rows: Sequence[Record], record: type[Record]) -> pa.Table:
 
 def _flat(rows: Sequence[Record], field: Field) -> list[list[Any]]:
     """The values of each column of a field."""
-    values = [getattr(row, field.name) for row in rows]
+    values = [getattr(row, field.attribute) for row in rows]
     return [values] if field.parts is None else [[value[part] for value in values] for part in field.parts]
 
 
@@ -76,7 +76,7 @@ def columns(data: pa.Table, record: type[R]) -> Columns[R]:
             *first_few(faults, len(faults)),
             do="Correct the table or the contract; `assay check` shows the rows.",
         )
-    return Columns(arrays)
+    return Columns(arrays, renamed(record))
 
 
 def cast(data: pa.Table, field: Field) -> pa.ChunkedArray:
