@@ -134,3 +134,35 @@ def test_columns_are_copied_and_pickled() -> None:
 def test_a_million_years_are_not_needed_but_the_ends_of_the_calendar_are() -> None:
     last = datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
     assert str(column_of([last], field_named(Everything, "at"))[0]) == "9999-12-31T23:59:59.999999"
+
+
+@pytest.mark.parametrize("known", [["a", "b"], ["é", "", "b"], ["a", "a\0", "\0"], ["x" * 40, "y"], ["a"]])
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_long_column_of_few_texts_holds_what_each_value_is(known: list[str], missing: bool) -> None:
+    values = [None if missing and i % 7 == 0 else known[i % len(known)] for i in range(5_000)]
+    for column in (pa.chunked_array([values[:100], values[100:]]), pa.chunked_array([pa.array(values)])):
+        made = arrow.to_numpy(column, TEXT)
+        assert made.dtype == TEXT
+        assert [value if isinstance(value, str) else None for value in made.tolist()] == values
+
+
+def test_a_rare_long_text_among_many_is_kept() -> None:
+    values = ["a", "b"] * 2_000
+    values[1_234] = "c" * 1_000
+    assert arrow.to_numpy(pa.chunked_array([values]), TEXT).tolist() == values
+
+
+def test_texts_of_a_table_are_made_when_they_are_read_and_can_not_be_changed() -> None:
+    class Trip(Record):
+        name: str
+        miles: float
+
+    columns = arrow.columns(pa.table({"name": ["a", "b"], "miles": [1.0, 2.0]}), Trip)
+    again = pickle.loads(pickle.dumps(copy.copy(columns)))
+    for one in (columns, again):
+        assert (len(one), list(one)) == (2, ["name", "miles"])
+        assert one.name.tolist() == ["a", "b"]
+        assert one.name is one.name
+        assert {name: column.tolist() for name, column in one.items()} == {"name": ["a", "b"], "miles": [1.0, 2.0]}
+        with pytest.raises(ValueError, match="read-only"):
+            one.name[0] = "c"

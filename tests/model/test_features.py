@@ -21,6 +21,18 @@ def test_an_unseen_and_a_missing_category_have_no_code() -> None:
     np.testing.assert_array_equal(matrix.values, [[0, 1], [1, 0], [2, np.nan], [3, np.nan]])
 
 
+@pytest.mark.parametrize("known", [3, 40])
+def test_many_texts_get_the_codes_that_each_gets_alone(known: int) -> None:
+    random = np.random.default_rng(1)
+    texts = [f"é{i}" for i in range(known)] + ["é1\0", "é", ""]
+    column = np.array([np.nan if i == 0 else texts[i % len(texts)] for i in random.integers(0, 9_999, 3_000)], TEXT)
+    codes = {"c": {value: float(i) for i, value in enumerate(texts[:known])}}
+    together = encode({"c": column}, ["c"], codes).values
+    alone = np.concatenate([encode({"c": column[i : i + 1]}, ["c"], codes).values for i in range(len(column))])
+    np.testing.assert_array_equal(together, alone)
+    assert np.isnan(together).any()
+
+
 @pytest.mark.parametrize(
     ("given_", "words"),
     [

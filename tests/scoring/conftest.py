@@ -39,7 +39,11 @@ class Says(assay.Record):
     probability: assay.Probabilities[Length]
 
 
+calls = []
+
+
 def features(d):
+    calls.append(len(d))
     return {"hour": assay.hour(d.start, tz="UTC"), "zone": d.zone, "miles": d.miles, "seats": d.seats}
 
 

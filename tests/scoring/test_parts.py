@@ -94,6 +94,13 @@ def test_a_run_that_was_killed_goes_on_and_logs_each_row_once(
         assert (report.clean, report.complete, report.rows) == (True, True, 600)
 
 
+def test_logged_rows_are_computed_once(champion: LoadedModel, opened: Store, table: Path, tmp_path: Path) -> None:
+    calls: list[int] = champion.bundle.model.features.__globals__["calls"]
+    calls.clear()
+    score(opened, champion, str(table), tmp_path / "out", part_rows=200, log=True)
+    assert calls == [200, 200, 200]
+
+
 def test_rows_that_a_server_would_refuse_are_kept_apart(
     champion: LoadedModel, opened: Store, trips: pa.Table, tmp_path: Path
 ) -> None:

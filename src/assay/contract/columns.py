@@ -13,6 +13,7 @@ The same form always, whether the rows came from a request or from a table:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -40,6 +41,17 @@ class NoColumn(BadInput, AttributeError):
     """There is no column of that name; an `AttributeError` too, so that `hasattr` and `copy` work."""
 
 
+@dataclass(frozen=True)
+class Later:
+    """A column that is made when it is first read: texts of a table take long, and of a key nobody reads them."""
+
+    rows: int
+    make: Callable[[], Array]
+
+    def __len__(self) -> int:
+        return self.rows
+
+
 class Columns(Generic[R]):
     """Columns of one record class, each of shape (n,), read as attributes: `d.distance`.
 
@@ -49,9 +61,9 @@ class Columns(Generic[R]):
 
     __slots__ = ("_arrays", "_renamed", "_size")
 
-    def __init__(self, arrays: Mapping[str, Array], renamed: Mapping[str, str] | None = None) -> None:
+    def __init__(self, arrays: Mapping[str, Array | Later], renamed: Mapping[str, str] | None = None) -> None:
         """Make columns from arrays by name; `renamed` has the columns of fields that Python calls otherwise."""
-        self._arrays = dict(arrays)
+        self._arrays: dict[str, Array | Later] = dict(arrays)
         self._renamed = renamed or {}
         self._size = len(next(iter(arrays.values()))) if arrays else 0
 
@@ -62,11 +74,15 @@ class Columns(Generic[R]):
 
     def __getitem__(self, name: str) -> Array:
         try:
-            return self._arrays[name]
+            found = self._arrays[name]
         except KeyError:
             known = [*self._arrays, *self._renamed]
             do = f"Write d.{name}." if name in self._renamed else near_miss(name, known)
             raise NoColumn(f"there is no column {name!r}", f"there are {', '.join(self._arrays)}", do=do) from None
+        if isinstance(found, Later):
+            found = self._arrays[name] = found.make()
+            found.flags.writeable = False
+        return found
 
     def __len__(self) -> int:
         return self._size
@@ -76,11 +92,18 @@ class Columns(Generic[R]):
 
     def items(self) -> Iterator[tuple[str, Array]]:
         """Name and column, in declared order."""
-        yield from self._arrays.items()
+        for name in self._arrays:
+            yield name, self[name]
 
     def take(self, rows: Array) -> "Columns[R]":
         """The rows at the given positions."""
-        return Columns({name: column[rows] for name, column in self._arrays.items()}, self._renamed)
+        return Columns({name: column[rows] for name, column in self.items()}, self._renamed)
+
+    def protect(self) -> None:
+        """Make the columns read-only, as those of texts of a table always are."""
+        for column in self._arrays.values():
+            if not isinstance(column, Later):
+                column.flags.writeable = False
 
 
 def dtype_of(field: Field) -> np.dtype[Any]:

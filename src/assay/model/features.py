@@ -16,6 +16,8 @@ from assay.model.frames import form_of, in_frame
 if TYPE_CHECKING:
     from assay.model.model import Model
 
+#: Of so many texts, few known ones are compared one after the other: each takes a tenth of looking up every text.
+MANY, FEW = 1_000, 10
 Kind = Literal["number", "text"]
 
 
@@ -48,7 +50,7 @@ def compute(model: "Model", columns: Columns[Any], learnt: Mapping[str, Any]) ->
     shape (n,): float64 or text. Raises `BadInput`, naming the feature, for anything else.
     The input is read-only meanwhile: what is logged as input must be what came in.
     """
-    protect(columns)
+    columns.protect()
     asked = in_frame(columns, form_of(model.name, model.features, "features"))
     with np.errstate(all="ignore"):
         given: Any = model.features(asked, MappingProxyType(learnt)) if model.learn else model.features(asked)
@@ -56,12 +58,6 @@ def compute(model: "Model", columns: Columns[Any], learnt: Mapping[str, Any]) ->
     if not named:
         raise BadInput(f"{model.name}: features() gave no feature", do="Return a dict of numpy columns, or a frame.")
     return {name: _checked(model.name, name, column, len(columns)) for name, column in named.items()}
-
-
-def protect(columns: Columns[Any]) -> None:
-    """Make columns read-only while code of the user has them."""
-    for name in columns:
-        columns[name].flags.writeable = False
 
 
 def _checked(model: str, name: str, column: Any, rows: int) -> Array:
@@ -103,6 +99,16 @@ def learn_categories(features: Mapping[str, Array]) -> dict[str, list[str]]:
     }
 
 
+def _codes(column: Array, known: Mapping[Any, float]) -> Array | list[float]:
+    """The codes of texts, NaN for one that is not known."""
+    if len(column) < MANY or len(known) > FEW:
+        return [known.get(value, np.nan) for value in column.tolist()]
+    codes = np.full(len(column), np.nan)
+    for value, code in known.items():
+        codes[column == value] = code
+    return codes
+
+
 def encode(features: Mapping[str, Array], names: Sequence[str], codes: Mapping[str, Mapping[Any, float]]) -> Matrix:
     """The matrix of shape (n, k) in the order of `names`; a text that `codes` does not know becomes NaN."""
     rows = len(next(iter(features.values())))
@@ -110,5 +116,5 @@ def encode(features: Mapping[str, Array], names: Sequence[str], codes: Mapping[s
     for i, name in enumerate(names):
         column = features[name]
         known = codes.get(name)
-        values[:, i] = column if known is None else [known.get(value, np.nan) for value in column.tolist()]
+        values[:, i] = column if known is None else _codes(column, known)
     return Matrix(values, list(names), [i for i, name in enumerate(names) if name in codes], codes)

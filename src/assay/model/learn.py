@@ -7,7 +7,6 @@ import numpy as np
 
 from assay.contract import Columns
 from assay.errors import BadInput
-from assay.model.features import protect
 from assay.model.frames import form_of, in_frame
 from assay.model.model import Model
 
@@ -22,7 +21,7 @@ def learn(model: Model, columns: Columns[Any]) -> dict[str, Any]:
     """
     if model.learn is None:
         return {}
-    protect(columns)
+    columns.protect()
     given: Any = model.learn(in_frame(columns, form_of(model.name, model.learn, "learn")))
     if not isinstance(given, dict):
         raise BadInput(f"{model.name}: learn() gave a {type(given).__name__}", do="Return a dict of what it learnt.")

@@ -9,13 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from assay.contract import Decoder, Record, fields
-from assay.contract.columns import Columns, from_rows
+from assay.contract.columns import Array, Columns, from_rows
 from assay.contract.decode import to_json
 from assay.contract.formats.arrow import columns, schema
 from assay.errors import BadInput, NotFound
 from assay.model.bundle import Bundle, open_bundle
 from assay.model.misfits import misfits
-from assay.model.settled import Settled
 from assay.predictions.write import to_arrow
 from assay.store import Store
 from assay.tables import as_table
@@ -24,6 +23,19 @@ from assay.track.ledger import CHAMPION
 
 #: The column of a scored row that says why it has no prediction.
 ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of a table, and from what: what `log_part` files is not computed again."""
+
+    #: As `LoadedModel.score` gives it.
+    table: pa.Table
+    #: The rows that have a prediction, their positions in the table.
+    answered: Array
+    #: Input and features of these rows.
+    inputs: Columns[Any]
+    features: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -64,41 +76,46 @@ class LoadedModel:
         A row that a server would refuse is null in each column, with the reason in `error`. Raises `BadInput` for a table
         that lacks a column, or has one of another type.
         """
+        return self.answer(rows).table
+
+    def answer(self, rows: pa.Table) -> Answers:
+        """As `score`, with the inputs and features behind it; raises as it does."""
         wrong, why = misfits(rows, self.bundle.model.takes)
         errors: list[str | None] = [None] * len(rows)
         for row in np.flatnonzero(wrong).tolist():
             errors[row] = why(row)
         kept = np.flatnonzero(~wrong)
         if not len(kept):
-            return self._table({}, errors)
-        settled = self._settled(columns(rows if len(kept) == len(rows) else rows.take(kept), self.bundle.model.takes))
+            return Answers(self._table({}, errors), kept, Columns({}), {})
+        inputs = columns(rows if len(kept) == len(rows) else rows.take(kept), self.bundle.model.takes)
+        features = self.bundle.features(inputs)
+        settled = self.bundle.settle(self.bundle.predict(features))
+        if not settled.refused.any():
+            return Answers(self._table(settled.values, errors), kept, inputs, features)
         for position in np.flatnonzero(settled.refused).tolist():
             errors[int(kept[position])] = settled.why(position)
         answered = np.flatnonzero(~settled.refused)
-        values = {name: column[answered] for name, column in settled.values.items()}
-        return self._table(values, errors)
+        values, features = ({name: one[answered] for name, one in of.items()} for of in (settled.values, features))
+        return Answers(self._table(values, errors), kept[answered], inputs.take(answered), features)
 
     def _table(self, values: Mapping[str, Any], errors: list[str | None]) -> pa.Table:
         """Values of the rows without an error, nulls in the others."""
-        said = pa.array(errors, pa.string())
-        where = np.flatnonzero(said.is_null().to_numpy(zero_copy_only=False))
-        places = np.full(len(errors), -1)
-        places[where] = np.arange(len(where))
-        taken = pa.array(places, mask=places < 0)
+        said = pa.array(errors, pa.string()) if any(errors) else pa.nulls(len(errors), pa.string())
+        taken = _places(said) if said.null_count < len(errors) else None
         made = {}
         for field in schema(self.bundle.model.gives):
-            column = to_arrow(values[field.name], field.type) if len(where) else pa.nulls(0, field.type)
-            made[field.name] = column if len(where) == len(errors) else column.take(taken)
+            if not said.null_count:
+                made[field.name] = pa.nulls(len(errors), field.type)
+            else:
+                column = to_arrow(values[field.name], field.type)
+                made[field.name] = column if taken is None else column.take(taken)
         return pa.table(made | {ERROR: said})
-
-    def _settled(self, given: Columns[Any]) -> Settled:
-        return self.bundle.settle(self.bundle.predict(self.bundle.features(given)))
 
     def _of_records(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         takes = self.bundle.model.takes
         decoder = Decoder(takes)
         records = [row if isinstance(row, takes) else decoder.decode(to_json(_plain(row))).rows[0] for row in rows]
-        settled = self._settled(from_rows(records, takes))
+        settled = self.bundle.settle(self.bundle.predict(self.bundle.features(from_rows(records, takes))))
         if settled.refused.any():
             first = int(np.flatnonzero(settled.refused)[0])
             raise BadInput(f"{self.version} has no prediction for row {first}: {settled.why(first)}")
@@ -106,6 +123,12 @@ class LoadedModel:
 
     def __str__(self) -> str:
         return f"{self.version}: {self.bundle.model.takes.__name__} -> {self.bundle.model.gives.__name__}"
+
+
+def _places(said: pa.Array) -> pa.Array:
+    """The position of each row among those without an error, null for the others."""
+    free = said.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(np.cumsum(free) - 1, mask=~free)
 
 
 def load_version(store: Store, name: str) -> LoadedModel:

@@ -6,9 +6,10 @@ from hashlib import sha256
 import numpy as np
 import pyarrow as pa
 
-from assay.contract.formats.arrow import columns
+from assay.contract import fields
+from assay.contract.formats.arrow import arrow_type, cast
 from assay.model import LoadedModel
-from assay.model.loaded import ERROR
+from assay.model.loaded import ERROR, Answers
 from assay.predictions.layout import ORIGIN, table_name
 from assay.predictions.write import to_arrow
 from assay.store import Store
@@ -16,18 +17,15 @@ from assay.store.tables import file_served
 
 
 def log_part(
-    store: Store, model: LoadedModel, rows: pa.Table, scored: pa.Table, part: str, first: int, at: datetime
+    store: Store, model: LoadedModel, rows: pa.Table, answers: Answers, part: str, first: int, at: datetime
 ) -> None:
-    """File the rows of a part that have a prediction.
+    """File the rows of a part that have a prediction, with the very features that they were predicted from.
 
     `part` names it, `first` is the number of its first row, `at` when the table was begun: the same again changes nothing.
     """
-    kept = np.flatnonzero(scored.column(ERROR).is_null().to_numpy())
+    kept = answers.answered
     if not len(kept):
         return
-    bundle = model.bundle
-    inputs = columns(rows.take(kept), bundle.model.takes)
-    features = bundle.features(inputs)
     named = sha256(f"{model.bundle.digest} {part}".encode()).hexdigest()[:24]
     constant = {
         "model_version": model.version.version,
@@ -40,11 +38,14 @@ def log_part(
     }
     arrays = {name: pa.repeat(pa.scalar(value, ORIGIN[name]), len(kept)) for name, value in constant.items()}
     arrays["row"], arrays["record"] = pa.array(first + kept), pa.array(np.arange(len(kept)))
-    layout = bundle.layout
-    arrays |= {f"input_{name}": to_arrow(one, layout.values[f"input_{name}"]) for name, one in inputs.items()}
-    arrays |= {f"feature_{name}": to_arrow(one, layout.values[f"feature_{name}"]) for name, one in features.items()}
-    answers = scored.take(kept).drop_columns([ERROR])
-    arrays |= {f"prediction_{name}": answers.column(name) for name in answers.column_names}
+    layout = model.bundle.layout
+    here, scored = (one if len(kept) == len(rows) else one.take(kept) for one in (rows, answers.table))
+    for field in fields(layout.takes):
+        column = cast(here, field) if field.type is str else to_arrow(answers.inputs[field.name], arrow_type(field))
+        arrays[f"input_{field.name}"] = column
+    features = answers.features.items()
+    arrays |= {f"feature_{name}": to_arrow(one, layout.values[f"feature_{name}"]) for name, one in features}
+    arrays |= {f"prediction_{name}": scored.column(name) for name in scored.column_names if name != ERROR}
     ordered = pa.table({name: arrays[name] for name in [*ORIGIN, *layout.values]})
     name = table_name("served", layout.model)
     file_served(store.home.tables, name, f"score-{named}", ordered, day=layout.day_column, at="received_at")

@@ -7,12 +7,11 @@ become few in `compact`.
 
 import os
 import re
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +23,7 @@ from assay.store.durable import sync_folder
 from assay.store.table_files import held_by, list_folder, name_for, told
 
 _PART = re.compile(r"\w[\w.:@#-]*")
+T = TypeVar("T")
 #: One day a row.
 Days = np.ndarray[Any, np.dtype[Any]]
 _EPOCH = np.datetime64(0, "us")
@@ -63,11 +63,14 @@ def file_served(tables: Path, name: str, part: str, rows: pa.Table, *, day: str,
 
     `at` is the column that says when a row was received.
     """
-    where, filed = folder(tables, name), filed_days(folder(tables, name), rows, day=day, at=at)
-    columns = rows.schema
+    where = folder(tables, name)
+    days, place = _filed(where, rows, day=day, at=at)
+    columns, ends = rows.schema, np.cumsum(np.bincount(place, minlength=len(days)))
+    by_day = rows.take(pa.array(np.argsort(place, kind="stable")))
 
-    def write(one: str) -> int:
-        some = rows.filter(pa.array(filed == one))
+    def write(number: int) -> int:
+        one, begin = days[number], int(ends[number - 1]) if number else 0
+        some = by_day.slice(begin, int(ends[number]) - begin)
         path = where / f"day={one}" / name_for(_checked(part), columns, *_bounds(some, at))
         if held_by(list_folder(path.parent), told(path.parent.name, path)):
             sync_folder(path.parent)  # whoever filed it may have been killed before its name was on the disk
@@ -79,7 +82,7 @@ def file_served(tables: Path, name: str, part: str, rows: pa.Table, *, day: str,
             raise
         return 1
 
-    return _each(write, np.unique(filed).tolist())
+    return _each(write, range(len(days)))
 
 
 def write_run(tables: Path, name: str, run: str, part: str, rows: pa.Table, *, day: str, at: str) -> None:
@@ -99,12 +102,20 @@ def filed_days(where: Path, rows: pa.Table, *, day: str, at: str) -> Days:
     Odd are days beyond the 64 of most rows, and days that lie more than 400 before or 30 after the row was received,
     once the table at `where` has 400 such folders.
     """
+    days, place = _filed(where, rows, day=day, at=at)
+    return np.array(days, dtype=str)[place]
+
+
+def _filed(where: Path, rows: pa.Table, *, day: str, at: str) -> tuple[list[str], Days]:
+    """The days under which rows are filed, sorted, and the place of the day of each row among them."""
     days, received = _days(rows, day), _days(rows, at)
     far = (days < received - BEFORE) | (days > received + AFTER)
-    found = Counter(zip(days.astype(str).tolist(), far.tolist(), strict=True))
+    pairs, place, counts = np.unique(days.astype(np.int64) * 2 + far, return_inverse=True, return_counts=True)
+    texts = (pairs // 2).astype("datetime64[D]").astype(str).tolist()
+    named: list[tuple[str, bool]] = list(zip(texts, (pairs % 2 == 1).tolist(), strict=True))
     allowed: set[str] = set()
     known: set[str] | None = None
-    for (one, is_far), _ in sorted(found.items(), key=lambda item: (-item[1], item[0])):
+    for _, (one, is_far) in sorted(zip((-counts).tolist(), named, strict=True)):
         if len(allowed) == DAYS_OF_PART:
             break
         if is_far:
@@ -113,8 +124,9 @@ def filed_days(where: Path, rows: pa.Table, *, day: str, at: str) -> Days:
                 continue
             known.add(one)
         allowed.add(one)
-    filed = days.astype(str)
-    return np.where(np.isin(filed, list(allowed)), filed, NO_DAY)
+    filed = [one if one in allowed else NO_DAY for one, _ in named]
+    names = sorted(set(filed))
+    return names, np.array([names.index(one) for one in filed], dtype=np.int64)[place]
 
 
 def _far_folders(where: Path, received: str) -> set[str]:
@@ -149,7 +161,7 @@ def _checked(part: str) -> str:
     return part
 
 
-def _each(write: Callable[[str], int], days: list[str]) -> int:
+def _each(write: Callable[[T], int], days: Iterable[T]) -> int:
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         return sum(threads.map(write, days))  # which raises what a thread raised
 

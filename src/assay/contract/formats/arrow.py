@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assay.contract.columns import TEXT, Array, Columns, dtype_of, renamed
+from assay.contract.columns import TEXT, Array, Columns, Later, dtype_of, renamed
 from assay.contract.fields import Field, Scalar
 from assay.contract.record import Record, fields
 from assay.errors import BadInput, first_few, near_miss
@@ -16,6 +17,8 @@ from assay.errors import BadInput, first_few, near_miss
 R = TypeVar("R", bound=Record)
 #: The least number that int64 does not hold.
 LARGEST_WHOLE = 2.0**63
+#: A column of so many rows, of whose sample so few values are distinct, none longer than so many characters.
+MANY, FEW, SHORT = 2_000, 100, 32
 _TYPES: dict[Scalar, pa.DataType] = {
     float: pa.float64(),
     int: pa.int64(),
@@ -64,7 +67,7 @@ def columns(data: pa.Table, record: type[R]) -> Columns[R]:
     counts as null, as it does in checks.
     """
     faults: list[str] = []
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Array | Later] = {}
     for field in fields(record):
         try:
             arrays[field.name] = _column(data, field)
@@ -95,11 +98,13 @@ def cast(data: pa.Table, field: Field) -> pa.ChunkedArray:
     return _cast(column, field)
 
 
-def _column(data: pa.Table, field: Field) -> Array:
+def _column(data: pa.Table, field: Field) -> Array | Later:
     column = cast(data, field)
     missing = int(column.is_null(nan_is_null=True).to_numpy().sum())
     if missing and not field.nullable:
         raise BadInput(f"column {field.name} has {missing:,} nulls of {len(column):,}, the contract allows none")
+    if field.type is str:
+        return Later(len(column), partial(to_numpy, column, TEXT))
     return to_numpy(_held_exactly(column, field), dtype_of(field))
 
 
@@ -171,13 +176,35 @@ def is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
+def _texts(column: pa.Array) -> Array:
+    missing = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
+    if _is_of_few(column):
+        coded: Any = column.dictionary_encode()
+        known = coded.dictionary.to_pylist()
+        if known and not any(value.endswith("\0") for value in known):  # what numpy pads fixed texts with
+            kind = "S" if all(map(str.isascii, known)) else "U"
+            values = np.array(known, dtype=kind)[pc.fill_null(coded.indices, 0).to_numpy()].astype(TEXT)
+            if missing is not None:
+                values[missing] = np.nan
+            return values
+    objects = column.to_numpy(zero_copy_only=False)
+    if missing is not None:
+        objects[missing] = np.nan
+    return objects.astype(TEXT)
+
+
+def _is_of_few(column: pa.Array) -> bool:
+    """Whether a long column seems to have few values, each of them short: then they are looked up, in a quarter of the time."""
+    if len(column) < MANY:
+        return False
+    some = column.take(pa.array(np.linspace(0, len(column) - 1, 200).astype(np.int64))).unique()
+    return len(some) <= FEW and all(len(value or "") <= SHORT for value in some.to_pylist())
+
+
 def to_numpy(column: pa.ChunkedArray, dtype: np.dtype[Any]) -> Array:
     """An Arrow column as numpy, missing values as NaN or NaT."""
     if dtype == TEXT:
-        values = column.combine_chunks().to_numpy(zero_copy_only=False)
-        if column.null_count:
-            values[column.is_null().to_numpy()] = np.nan
-        return values.astype(TEXT)
+        return _texts(column.combine_chunks())
     if dtype.kind == "M":
         unit = "us" if dtype == np.dtype("datetime64[us]") else "D"
         return column.cast(pa.timestamp("us") if unit == "us" else pa.date32()).to_numpy().astype(dtype)
