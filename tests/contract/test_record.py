@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from assay.contract import Decoder, EventTime, Field, Key, Record, between, fields, nulls
-from assay.contract.record import event_time_field, field_named, key_field, need_event_time, need_key
+from assay.contract.record import event_time_field, field_named, key_fields, need_event_time
 from assay.errors import BadInput
 
 
@@ -36,8 +36,8 @@ def declare(**annotations: Any) -> type[Record]:
 
 def test_every_fact_of_a_declaration_is_read() -> None:
     assert fields(Place) == (
-        Field("name", str, role="key"),
-        Field("seen", datetime, role="event_time"),
+        Field("name", str, is_key=True),
+        Field("seen", datetime, is_event_time=True),
         Field(
             "height", float, nullable=True, range=between(-500, 9000, unit="m"), nulls=nulls(max=0.1, severity="warn")
         ),
@@ -45,7 +45,7 @@ def test_every_fact_of_a_declaration_is_read() -> None:
     )
     assert Place.made_by == "a survey"
     assert field_named(Place, "height").unit == "m"
-    assert (need_key(Place), need_event_time(Place)) == ("name", "seen")
+    assert ([one.name for one in key_fields(Place)], need_event_time(Place)) == (["name"], "seen")
 
 
 def test_a_record_inherits_fields_and_may_narrow_them() -> None:
@@ -63,7 +63,7 @@ def test_a_record_inherits_fields_and_may_narrow_them() -> None:
     (lake,) = Decoder(Lake).decode(body).rows
     seen = datetime(2013, 6, 3, 10, tzinfo=UTC)
     assert lake == Lake(name="Erie", seen=seen, height=None, kind="lake", depth=64.0, date=None, salty=False)
-    assert key_field(Lake) == key_field(Place)
+    assert key_fields(Lake) == key_fields(Place)
 
 
 def test_a_record_is_frozen_and_takes_its_fields_by_name() -> None:
@@ -142,10 +142,16 @@ def test_a_rule_that_can_not_work(make: Any, says: str) -> None:
     assert str(refused.value) == says
 
 
-def test_one_key_and_one_event_time() -> None:
-    with pytest.raises(BadInput) as refused:
-        declare(a=Key[str], b=Key[int])
-    assert str(refused.value) == "Trip has 2 fields as key: a, b\nKeep one."
+def test_several_fields_are_one_key_and_the_event_time_may_be_among_them() -> None:
+    trip = declare(a=Key[str], b=float, c=Key[EventTime], d=Key[int])
+    assert [one.name for one in key_fields(trip)] == ["a", "c", "d"]
+    assert [one.role for one in fields(trip)] == ["key", None, "key, event_time", "key"]
+    assert need_event_time(trip) == "c"
+    (zoned,) = fields(declare(at=Key[EventTime(zone="Europe/Paris")]))  # pyright: ignore[reportInvalidTypeForm]
+    assert (zoned.is_key, zoned.is_event_time, zoned.zone) == (True, True, "Europe/Paris")
+
+
+def test_one_event_time() -> None:
     with pytest.raises(BadInput) as refused:
         declare(a=EventTime, b=EventTime)
     assert str(refused.value) == "Trip has 2 fields as event time: a, b\nKeep one."
@@ -190,10 +196,9 @@ def test_two_bases_with_fields_are_refused() -> None:
 
 def test_a_missing_key_event_time_or_field_is_named() -> None:
     trip = declare(miles=float, origin=str)
-    assert key_field(trip) is None
+    assert key_fields(trip) == ()
     assert event_time_field(trip) is None
     for ask, says in (
-        (lambda: need_key(trip), "Trip has no key\nDeclare one field as assay.Key[str]."),
         (lambda: need_event_time(trip), "Trip has no event time\nDeclare one field as assay.EventTime."),
         (
             lambda: field_named(trip, "mile"),

@@ -16,7 +16,7 @@ def hours(*counts: int) -> np.ndarray:
 
 def test_of_two_rows_of_one_key_the_nearest_in_time_is_compared() -> None:
     keys, wanted = np.array(["a", "b", "a", "c"], TEXT), np.array(["a", "c", "a", "z"], TEXT)
-    found = _same_key(keys, hours(0, 1, 24, 3), wanted, hours(1, 9, 23, 0))
+    found = _same_key([keys], hours(0, 1, 24, 3), [wanted], hours(1, 9, 23, 0))
     assert found.tolist() == [0, 3, 2, -1]
 
 

@@ -17,7 +17,7 @@ from assay.contract import Field, Record, fields
 from assay.contract import between as _range
 from assay.contract import nulls as _nulls
 from assay.contract.fields import Severity
-from assay.contract.record import event_time_field, key_field
+from assay.contract.record import event_time_field, key_fields
 from assay.errors import BadInput
 from assay.profiles import Profile
 from assay.tables import Target
@@ -293,10 +293,13 @@ def from_contract(record: type[Record]) -> Checks:
     rules: list[Rule] = [Rows(min=1, declared=record.__name__)]
     for declared in fields(record):
         rules += _field_rules(declared, f"{record.__name__}.{declared.name}")
-    key, time = key_field(record), event_time_field(record)
-    return Checks(
-        *rules, context=[known.name for known in (key, time) if known], event_time=time.name if time else None
-    )
+        if declared.is_key and len(key_fields(record)) == 1:
+            rules.append(Unique((declared.name,), declared=f"{record.__name__}.{declared.name}"))
+    keys, time = key_fields(record), event_time_field(record)
+    if len(keys) > 1:
+        rules.append(Unique(tuple(one.name for one in keys), declared=record.__name__))
+    known = [*keys, *([time] if time else [])]
+    return Checks(*rules, context=[one.name for one in known], event_time=time.name if time else None)
 
 
 def _field_rules(known: Field, declared: str) -> Iterable[Rule]:
@@ -309,5 +312,3 @@ def _field_rules(known: Field, declared: str) -> Iterable[Rule]:
         yield Between(known.name, known.range.low, known.range.high, known.range.unit, declared=declared)
     if known.categories is not None:
         yield IsIn(known.name, known.categories, declared=declared)
-    if known.role == "key":
-        yield Unique((known.name,), declared=declared)

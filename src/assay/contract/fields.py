@@ -213,7 +213,10 @@ class Field:
     categories: tuple[str | int, ...] | None = None
     range: Range | None = None
     nulls: NullLimit | None = None
-    role: Literal["key", "event_time"] | None = None
+    #: The rows are told apart by all fields of which this is true, together.
+    is_key: bool = False
+    #: It says when a row happened; it may be part of the key.
+    is_event_time: bool = False
     #: True when a request may leave the field out.
     optional: bool = False
     #: The zone of times that have none; None where they must have one.
@@ -250,6 +253,11 @@ class Field:
     def is_for_output(self) -> bool:
         """True for what only a model gives."""
         return self.parts is not None or self.of is not None or self.level is not None
+
+    @property
+    def role(self) -> str | None:
+        """What the field is for, beside its value: `key`, `event_time`, or both."""
+        return ", ".join(["key"] * self.is_key + ["event_time"] * self.is_event_time) or None
 
     @property
     def unit(self) -> str | None:
@@ -325,7 +333,7 @@ def read_annotation(owner: str, name: str, annotation: Any, *, optional: bool = 
     if field.nulls and not field.nullable:
         raise BadInput(f"{owner}.{name}: nulls() is for a field that may be null", do="Write float | None.")
     if field.role and field.nullable:
-        role = {"key": "a key", "event_time": "an event time"}[field.role]
+        role = "an event time" if field.is_event_time else "a key"
         raise BadInput(f"{owner}.{name}: {role} can't be null", do="Remove | None.")
     return field
 
@@ -360,7 +368,7 @@ def _fits(category: str | int, field: Field) -> bool:
 
 def _read(field: Field, annotation: Any, where: str) -> Field:
     if annotation is EventTime:
-        return replace(field, type=datetime, role="event_time")
+        return replace(field, type=datetime, is_event_time=True)
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         inner = _read(field, args[0], where)
@@ -392,8 +400,10 @@ def _marked(field: Field, mark: object, where: str) -> Field:
             return replace(field, range=mark)
         case NullLimit():
             return replace(field, nulls=mark)
+        case Role("key"):
+            return replace(field, is_key=True)
         case Role():
-            return replace(field, role=mark.name, zone=mark.zone)
+            return replace(field, is_event_time=True, zone=mark.zone)
         case Named():
             return replace(field, name=mark.name)
         case Length() | ByClass() | Of() | Level():

@@ -45,11 +45,10 @@ def _refuse_default(name: str, field: Field, default: object) -> None:
         raise BadInput(f"{name}.{field.name}: the default {default!r} breaks its own rule: {field.rule}") from None
 
 
-def _refuse_two_of_a_role(record: "RecordType") -> None:
-    for role, word in (("key", "key"), ("event_time", "event time")):
-        named = [field.name for field in record.__assay_fields__ if field.role == role]
-        if len(named) > 1:
-            raise BadInput(f"{record.__name__} has {len(named)} fields as {word}: {', '.join(named)}", do="Keep one.")
+def _refuse_two_event_times(record: str, declared: Sequence[Field]) -> None:
+    named = [field.name for field in declared if field.is_event_time]
+    if len(named) > 1:
+        raise BadInput(f"{record} has {len(named)} fields as event time: {', '.join(named)}", do="Keep one.")
 
 
 def _refuse_two_of_a_name(record: str, declared: Sequence[Field]) -> None:
@@ -103,6 +102,7 @@ class RecordType(msgspec.StructMeta):
         before = [field for base in bases for field in getattr(base, "__assay_fields__", ())]
         declared = [*(field for field in before if field.attribute not in annotations), *own]
         _refuse_two_of_a_name(name, declared)
+        _refuse_two_event_times(name, declared)
         wire = {field.attribute: field.wire_type() for field in own}
         namespace = {**namespace, **_sent_as(own, before, namespace), "__annotations__": {**annotations, **wire}}
         namespace.pop("__annotate_func__", None)
@@ -113,7 +113,6 @@ class RecordType(msgspec.StructMeta):
         except (TypeError, ValueError) as error:
             raise BadInput(f"{name} can't be a record: {error}") from None
         made.__assay_fields__ = tuple(declared)
-        _refuse_two_of_a_role(made)
         return made
 
     __assay_fields__: tuple[Field, ...]
@@ -148,15 +147,15 @@ def field_named(record: type[Record], name: str) -> Field:
 
 
 @lru_cache(maxsize=256)
-def key_field(record: type[Record]) -> Field | None:
-    """The field declared as `Key`, if any."""
-    return next((field for field in fields(record) if field.role == "key"), None)
+def key_fields(record: type[Record]) -> tuple[Field, ...]:
+    """The fields declared as `Key`, in declared order: together they tell rows apart."""
+    return tuple(field for field in fields(record) if field.is_key)
 
 
 @lru_cache(maxsize=256)
 def event_time_field(record: type[Record]) -> Field | None:
     """The field declared as `EventTime`, if any."""
-    return next((field for field in fields(record) if field.role == "event_time"), None)
+    return next((field for field in fields(record) if field.is_event_time), None)
 
 
 def need_event_time(record: type[Record]) -> str:
@@ -164,12 +163,4 @@ def need_event_time(record: type[Record]) -> str:
     field = event_time_field(record)
     if field is None:
         raise BadInput(f"{record.__name__} has no event time", do="Declare one field as assay.EventTime.")
-    return field.name
-
-
-def need_key(record: type[Record]) -> str:
-    """The name of the key field; raises `BadInput` when the record declares none."""
-    field = key_field(record)
-    if field is None:
-        raise BadInput(f"{record.__name__} has no key", do="Declare one field as assay.Key[str].")
     return field.name

@@ -6,6 +6,7 @@ features. World: distributions, which only warn.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -17,7 +18,7 @@ import pyarrow as pa
 from assay.contract import Columns, Record, fields
 from assay.contract.columns import TEXT, Array, dtype_of
 from assay.contract.formats.arrow import columns, to_numpy
-from assay.contract.record import key_field, need_event_time
+from assay.contract.record import key_fields, need_event_time
 from assay.errors import NotFound
 from assay.model import Bundle, open_bundle
 from assay.predictions import read_rows
@@ -56,12 +57,12 @@ class _Search:
         expected: Array,
         served: Array,
         rows: Array,
-        keys: Array,
+        keys: Sequence[Array],
         *,
         unit: str | None = None,
         history: Any = None,
     ) -> None:
-        """Compare one column; `rows` are the positions in `self.served` that it stands for."""
+        """Compare one column; `rows` are the positions in `self.served` that it stands for, `keys` what tells them apart."""
         wrong = np.flatnonzero(differs(expected, served, tolerance=self.tolerance))
         if self.tolerance:
             self.rounded.update(rows[rounded(expected, served, tolerance=self.tolerance)].tolist())
@@ -74,7 +75,7 @@ class _Search:
         examples = [
             Example(
                 *where[i],
-                str(keys[wrong[i]]),
+                ", ".join(str(column[wrong[i]]) for column in keys),
                 _plain(expected[wrong[i]]),
                 _plain(served[wrong[i]]),
                 records[i],
@@ -155,17 +156,19 @@ def find_skew(
 
 def _compare_inputs(search: _Search, takes: type[Record], source: str, of: Array) -> int:
     """Compare the inputs of some served rows with the table's of the same key; returns how many have none there."""
-    key, time = key_field(takes), need_event_time(takes)
-    if key is None:
+    keys, time = key_fields(takes), need_event_time(takes)
+    if not keys:
         return len(of)
     served = _inputs(search.served.take(pa.array(of)), takes)
     warehouse = _warehouse(takes, source, served[time])
-    found = _same_key(warehouse[key.name], warehouse[time], served[key.name], served[time])
+    there, wanted = ([side[one.name] for one in keys] for side in (warehouse, served))
+    found = _same_key(there, warehouse[time], wanted, served[time])
     rows = np.flatnonzero(found >= 0)
     expected, compared = warehouse.take(found[rows]), served.take(rows)
-    groups = [f.name for f in fields(takes) if f.type is str and f.role != "key"]
+    # Of several fields that are the key, each may be a place, like a station.
+    groups = [one.name for one in fields(takes) if one.type is str and not (one.is_key and len(keys) == 1)]
     for one in fields(takes):
-        if one is key:
+        if one.is_key:
             continue
         search.compare(
             "input",
@@ -173,24 +176,33 @@ def _compare_inputs(search: _Search, takes: type[Record], source: str, of: Array
             expected[one.name],
             compared[one.name],
             of[rows],
-            compared[key.name],
+            [compared[key.name] for key in keys],
             unit=one.unit,
             history=_history(one.name, warehouse, expected, time, groups),
         )
     return len(found) - len(rows)
 
 
-def _same_key(keys: Array, times: Array, wanted: Array, moments: Array) -> Array:
-    """The position of each wanted key among `keys`, that of the nearest time when it is there twice; -1 for none."""
+def _same_key(keys: Sequence[Array], times: Array, wanted: Sequence[Array], moments: Array) -> Array:
+    """The position of each wanted key among `keys`, that of the nearest time when it is there twice; -1 for none.
+
+    Both are the columns that are the key together.
+    """
     places: dict[Any, list[int]] = {}
-    for position, value in enumerate(keys.tolist()):
+    for position, value in enumerate(_values(keys)):
         places.setdefault(value, []).append(position)
-    some = [places.get(value, [-1]) for value in wanted.tolist()]
+    some = [places.get(value, [-1]) for value in _values(wanted)]
     nearest = (
         found[0] if len(found) == 1 else min(found, key=lambda i: abs(times[i] - moment))
         for found, moment in zip(some, moments, strict=True)
     )
     return np.fromiter(nearest, np.int64, len(some))
+
+
+def _values(keys: Sequence[Array]) -> Iterable[Any]:
+    """The key of each row, as a value that can be looked up."""
+    columns = [column.tolist() for column in keys]
+    return columns[0] if len(columns) == 1 else zip(*columns, strict=True)
 
 
 def _history(name: str, warehouse: Columns[Any], expected: Columns[Any], time: str, groups: list[str]):
@@ -227,8 +239,7 @@ def _compare_computed(search: _Search, bundle: Bundle, rows: Array) -> None:
     """Compare features and predictions of one version's rows with its own code and model."""
     served = search.served.take(pa.array(rows))
     inputs = _inputs(served, bundle.model.takes)
-    key = key_field(bundle.model.takes)
-    keys = inputs[key.name] if key else np.arange(len(rows))
+    keys = [inputs[one.name] for one in key_fields(bundle.model.takes)] or [np.arange(len(rows))]
     logged = {
         name: _logged(served, f"feature_{name}", bundle, TEXT if kind == "text" else np.dtype(np.float64))
         for name, kind in bundle.facts.features.items()

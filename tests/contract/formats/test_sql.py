@@ -2,6 +2,7 @@ import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
@@ -134,3 +135,23 @@ def test_the_words_of_a_dialect(dialect: Dialect, key: str, late: str) -> None:
 
 def test_literals() -> None:
     assert [literal("it's"), literal(1), literal(-0.5)] == ["'it''s'", "1", "-0.5"]
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "sqlite"])
+def test_several_fields_are_one_primary_key(dialect: Dialect) -> None:
+    class Hour(Record):
+        station: Key[str]
+        at: Key[EventTime]
+        temp: float
+
+    made = create_table(Hour, "hours", dialect)
+    assert made.splitlines()[-2] == '  PRIMARY KEY ("station", "at")'
+    engine: Any = duckdb.connect() if dialect == "duckdb" else sqlite3.connect(":memory:")
+    with closing(engine) as connection:
+        connection.execute(made)
+        for station in ("a", "b"):
+            connection.execute(f"INSERT INTO hours VALUES ('{station}', '2024-01-01 00:00:00+00', 1.0)")
+        with pytest.raises((duckdb.ConstraintException, sqlite3.IntegrityError)):
+            connection.execute("INSERT INTO hours VALUES ('a', '2024-01-01 00:00:00+00', 2.0)")
+        with pytest.raises((duckdb.ConstraintException, sqlite3.IntegrityError)):
+            connection.execute("INSERT INTO hours VALUES (NULL, '2024-01-01 00:00:00+00', 2.0)")

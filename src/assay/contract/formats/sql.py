@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from assay.contract.fields import Field, Scalar
-from assay.contract.record import Record, fields
+from assay.contract.record import Record, fields, key_fields
 
 Dialect = Literal["duckdb", "postgresql", "sqlite"]
 _TYPES: dict[Dialect, dict[Scalar, str]] = {
@@ -50,15 +50,24 @@ def create_table(record: type[Record], table: str, dialect: Dialect = "duckdb") 
       "miles" DOUBLE
     )
     """
-    lines = ",\n".join(f"  {_column(field, name, dialect)}" for field in fields(record) for name in field.columns)
-    return f"CREATE TABLE {quoted(table)} (\n{lines}\n)" + (" STRICT" if dialect == "sqlite" else "")
+    keys = key_fields(record)
+    alone = len(keys) == 1
+    lines = [
+        _column(field, name, dialect, is_key=field.is_key and alone)
+        for field in fields(record)
+        for name in field.columns
+    ]
+    if len(keys) > 1:
+        lines.append(f"PRIMARY KEY ({', '.join(quoted(field.name) for field in keys)})")
+    body = ",\n".join(f"  {line}" for line in lines)
+    return f"CREATE TABLE {quoted(table)} (\n{body}\n)" + (" STRICT" if dialect == "sqlite" else "")
 
 
-def _column(field: Field, name: str, dialect: Dialect) -> str:
+def _column(field: Field, name: str, dialect: Dialect, *, is_key: bool) -> str:
     parts = [quoted(name), _TYPES[dialect][field.type]]
-    if field.role == "key":
+    if is_key:
         parts.append("PRIMARY KEY")
-    if not field.nullable and (field.role != "key" or dialect == "sqlite"):  # SQLite lets a primary key be null
+    if not field.nullable and (not is_key or dialect == "sqlite"):  # SQLite lets a primary key be null
         parts.append("NOT NULL")
     if field.type is bool and dialect == "sqlite":
         parts.append(f"CHECK ({quoted(name)} IN (0, 1))")
