@@ -33,6 +33,14 @@ def test_without_a_range_only_what_is_no_number_is_refused() -> None:
     assert not settled.outside.any()
 
 
+@given(st.lists(st.floats(), min_size=1, max_size=40))
+def test_it_is_said_when_all_is_allowed(values: list[float]) -> None:
+    for output in (Field("y", float), Field("y", float, range=between(0, 1, outside="clip"))):
+        settled = settle([output], {"y": np.array(values)})
+        assert not settled.all_allowed or not (settled.refused.any() or settled.outside.any())
+        assert settle([output], {"y": np.array([0.5, 0.0, 1.0])}).all_allowed
+
+
 def test_another_word_and_an_input_are_refused() -> None:
     with pytest.raises(BadInput, match=r"between\(\) has no outside='drop'"):
         between(0, 1, outside="drop")  # pyright: ignore[reportArgumentType]

@@ -21,7 +21,7 @@ def named_columns(model: str, given: Any, rows: int) -> dict[str, Any]:
     Raises `BadInput` for anything else, for a name that occurs twice, and for a pandas frame whose rows were put into
     another order.
     """
-    if isinstance(given, Mapping):
+    if type(given) is dict or isinstance(given, Mapping):
         return {str(name): column for name, column in given.items()}
     package, kind = named(type(given))
     if package == "narwhals":
