@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-collect_ignore = ["conversation.py"]  # a script for the interpreter that has MLflow
+collect_ignore = ["conversation.py", "log_for_adoption.py"]  # scripts for the interpreter that has MLflow
 OF_MLFLOW = {"mlflow3": ROOT / ".venv/mlflow3/bin/python", "mlflow2": ROOT / ".venv/mlflow2/bin/python"}
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "tokens": ("up", "manage tokens for clients on other machines"),
     "models": ("models", "list models, their versions and champions"),
     "ledger": ("models", "list verdicts and moves of the champion"),
+    "adopt": ("adopt", "make a model that MLflow's client registered a candidate"),
     "rollback": ("models", "make the previous version the champion again"),
     "serve": ("serve", "answer predictions over HTTP"),
     "send": ("serve", "send rows of a table to a server, also with a fault drill"),

@@ -72,13 +72,13 @@ def open_bare(
     saved = _saved(path)
     vouch(home, saved)
     opened = open_file(saved)
-    columns = _COLUMNS[saved.format](saved.data, opened)
+    columns = COLUMNS[saved.format](saved.data, opened)
     _refuse_codes(path, columns)
     said: list[str] = []
     if takes is None:
         takes, of = _inferred(path, columns, said)
     else:
-        of = _matched(path, columns, takes)
+        of = matched(path, columns, takes)
     if gives is None:
         gives = _output(path, opened, len(columns), said)
     model = Model(
@@ -152,7 +152,8 @@ def _onnx_columns(_: bytes, opened: Opened) -> list[Column]:
     return [Column(None)] * (opened.features or 0)
 
 
-_COLUMNS: dict[Format, Callable[[bytes, Opened], list[Column]]] = {
+#: What each format tells of its features.
+COLUMNS: dict[Format, Callable[[bytes, Opened], list[Column]]] = {
     "lightgbm": _lightgbm_columns,
     "xgboost": _xgboost_columns,
     "onnx": _onnx_columns,
@@ -201,7 +202,7 @@ def _record(name: str, annotations: Mapping[str, Any]) -> type[Record]:
     return RecordType(name, (Record,), {"__annotations__": dict(annotations), "__module__": __name__})  # pyright: ignore[reportReturnType]
 
 
-def _matched(path: Path, columns: Sequence[Column], takes: type[Record]) -> list[str]:
+def matched(path: object, columns: Sequence[Column], takes: type[Record]) -> list[str]:
     """The field of each feature: by name where the file knows names, else in declared order."""
     known = {field.name: field for field in fields(takes)}
     if any(column.name for column in columns):
@@ -225,7 +226,7 @@ def _matched(path: Path, columns: Sequence[Column], takes: type[Record]) -> list
     return of
 
 
-def _refuse_type(path: Path, column: Column, field: Field, takes: type[Record]) -> None:
+def _refuse_type(path: object, column: Column, field: Field, takes: type[Record]) -> None:
     where = f"{takes.__name__}.{field.name}"
     if column.texts is None and field.type not in (float, int, bool):
         raise BadInput(
