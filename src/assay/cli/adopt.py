@@ -45,7 +45,7 @@ def adopt(
     \b
     Examples:
       assay adopt models:/late@champion --takes flights:Departure --label late
-      assay adopt models:/late/3 --takes flights:Departure --label late --holdout data/march --policy flights:policy
+      assay adopt models:/late/3 --takes flights:Departure --gives flights:Late
     """
     from assay.cli.check import find_contract
     from assay.errors import BadInput
