@@ -52,17 +52,22 @@ def infer_rules(target: Target) -> tuple[list[Rule], list[str]]:
     longest gap between days. Raises `BadInput` for an empty table, and as `check` does.
     """
     with using(target) as table:
-        row = _counts(table)
-        total: int = row["rows"]
-        if not total:
-            raise BadInput(f"{table.name} is empty", do="Infer rules from a table with typical rows.")
-        rules: list[Rule] = [Rows(min=_floor(total / 2))]
-        keys = [name for name in table.kinds if row.get(f"unique.{name}") == total]
-        rules += [Unique((name,)) for name in keys[:1]]
-        for name in table.kinds:
-            rules += _column(table, name, row, total, is_key=name in keys)
-        with suppress(CantAsk):  # a day that Python does not have, like infinity
-            rules += _fresh(table)
+        return rules_of(table)
+
+
+def rules_of(table: Table) -> tuple[list[Rule], list[str]]:
+    """As `infer_rules`, of a table that is open."""
+    row = _counts(table)
+    total: int = row["rows"]
+    if not total:
+        raise BadInput(f"{table.name} is empty", do="Infer rules from a table with typical rows.")
+    rules: list[Rule] = [Rows(min=_floor(total / 2))]
+    keys = [name for name in table.kinds if row.get(f"unique.{name}") == total]
+    rules += [Unique((name,)) for name in keys[:1]]
+    for name in table.kinds:
+        rules += _column(table, name, row, total, is_key=name in keys)
+    with suppress(CantAsk):  # a day that Python does not have, like infinity
+        rules += _fresh(table)
     return rules, keys[:1]
 
 

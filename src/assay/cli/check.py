@@ -12,6 +12,7 @@ from assay.store import Store
 
 if TYPE_CHECKING:
     from assay.checks import Checks, Report
+    from assay.tables import Target
 
 
 @command(begins=True)
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--contract", "contracts", multiple=True, help="MODULE:CLASS of a contract, like flights:Weather.")
 @click.option("--checks", "declared", multiple=True, help="MODULE:NAME of Checks, like rules:flights.")
 @click.option("--infer", is_flag=True, help="Print the rules that TARGET keeps today, as Python code.")
+@click.option("--missing", multiple=True, metavar="MARK", help="A text of a CSV file that means missing, like '?'.")
 @click.option("--fresh", help="The age that the newest event may have, like 26h.")
 @click.option("--now", help="The moment from which freshness is measured; now when omitted.")
 @click.option("--failing", type=click.Path(), help="Write all failing rows to this Parquet file.")
@@ -37,6 +39,7 @@ def check(
     contracts: tuple[str, ...],
     declared: tuple[str, ...],
     infer: bool,
+    missing: tuple[str, ...],
     fresh: str | None,
     now: str | None,
     failing: str | None,
@@ -65,12 +68,15 @@ def check(
     options = DbtOptions(output, dbt_vars, select, exclude, strict)
     if project or options:
         others = {"TARGET": target, "--contract": contracts, "--checks": declared, "--infer": infer, "--fresh": fresh}
+        others |= {"--missing": missing}
         others |= {"--now": now, "--failing": failing, "--html": html}
         return check_dbt(project, options, others=[name for name, value in others.items() if value], as_json=as_json)
     if target is None or bool(contracts or declared) == infer:
         raise click.UsageError("give TARGET with --contract, --checks or --infer; or --dbt")
+    from assay.tables.csv_files import with_missing
+
     if infer:
-        return _infer(target)
+        return _infer(with_missing(target, missing))
     from assay.checks import check as run_check
     from assay.checks import keep_report, render
     from assay.checks.evaluate import together
@@ -81,13 +87,15 @@ def check(
         *(find_contract(store, reference) for reference in contracts),
         *(_find_checks(store, reference) for reference in declared),
     ]
+    read: Target = target
     try:
-        report = run_check(target, rules, fresh=fresh, now=now, failing=failing)
+        read = with_missing(target, missing)
+        report = run_check(read, rules, fresh=fresh, now=now, failing=failing)
     except NotFound as error:
         report = vanished_report(store, target, instant(now or "now"), error)
     keep_report(store, report)
     if html:
-        _write_page(store, report, together(rules, fresh), target, html)
+        _write_page(store, report, together(rules, fresh), read, html)
     if as_json:
         print_json(report)
     else:
@@ -95,7 +103,7 @@ def check(
     return 3 if report.having("error") else 1 if report.failed else 0
 
 
-def _write_page(store: Store, report: "Report", checks: "Checks", target: str, path: str) -> None:
+def _write_page(store: Store, report: "Report", checks: "Checks", target: "Target", path: str) -> None:
     from assay.checks import past_reports
     from assay.checks.page import report_page, sampled_profile
     from assay.errors import Unavailable
@@ -109,7 +117,7 @@ def _write_page(store: Store, report: "Report", checks: "Checks", target: str, p
     write_whole(Path(path), written.encode())
 
 
-def _infer(target: str) -> int:
+def _infer(target: "Target") -> int:
     from assay.checks import Checks
 
     rules = repr(Checks.infer(target))

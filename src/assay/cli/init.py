@@ -22,7 +22,8 @@ LISTED = 12
 @click.option("--label", help="The column to predict; guessed by its name when omitted.")
 @click.option("--time", "time", help="The column that says when a row happened.")
 @click.option("--zone", "tz", help="The zone of times that have none, like Europe/Paris; UTC when omitted.")
-@click.option("--key", help="The column that tells rows apart.")
+@click.option("--key", multiple=True, help="The column that tells rows apart; several of them are one key.")
+@click.option("--missing", multiple=True, metavar="MARK", help="A text of a CSV file that means missing, like '?'.")
 def init(
     store: Store,  # noqa: ARG001
     folder: Path,
@@ -30,7 +31,8 @@ def init(
     label: str | None,
     time: str | None,
     tz: str | None,
-    key: str | None,
+    key: tuple[str, ...],
+    missing: tuple[str, ...],
     as_json: bool,
 ) -> None:
     r"""Write a project into DIR that trains a model on TABLE, as a first draft: one Python file, which runs at once.
@@ -50,16 +52,15 @@ def init(
     file = folder / f"{module}.py"
     if file.exists():
         raise BadInput(f"{file} is there already", do="Name another folder, or remove it.")
-    draft = guess(
-        table, module=module, reads=_as_the_project_reads(table, folder), label=label, time=time, tz=tz, key=key
-    )
+    reads = _as_the_project_reads(table, folder)
+    draft = guess(table, module=module, reads=reads, label=label, time=time, tz=tz, key=key, missing=missing)
     (folder / ".assay").mkdir(parents=True, exist_ok=True)
     write_whole(file, source(draft).encode())
     if as_json:
         print_json({"file": file, "guesses": draft.guesses, "left_out": draft.left_out})
         return
     out = console()
-    features = sum(not one.is_key for one in draft.columns)
+    features = sum(one.is_feature for one in draft.columns)
     out.print(f"{file}: a project on {draft.rows:,} rows, {features} of the columns are features")
     said = [f"guessed: {sentence}" for sentence in draft.guesses]
     said += [f"left out: {name}, {why}" for name, why in list(draft.left_out.items())[:LISTED]]

@@ -11,12 +11,14 @@ from assay.store import Store
 @command(begins=True)
 @click.argument("target")
 @click.option("--label", help="The column to predict; columns that leak it are reported.")
+@click.option("--missing", multiple=True, metavar="MARK", help="A text of a CSV file that means missing, like '?'.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
 @click.option("--all", "every", is_flag=True, help="Print each finding, not one line for each kind.")
 def quality(
     store: Store,  # noqa: ARG001
     target: str,
     label: str | None,
+    missing: tuple[str, ...],
     html: Path | None,
     every: bool,
     as_json: bool,
@@ -34,8 +36,9 @@ def quality(
     from assay.quality import quality as look
     from assay.quality import quality_page, render
     from assay.store.artifacts import write_whole
+    from assay.tables.csv_files import with_missing
 
-    found = look(target, label)
+    found = look(with_missing(target, missing), label)
     if html:
         write_whole(html, quality_page(found).encode())
     if as_json:

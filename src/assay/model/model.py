@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from os import PathLike
 from typing import Any
 
 from assay.contract import Field, Record, fields
@@ -38,8 +39,8 @@ class Model:
     estimator: Estimator | None = None
     #: What to compute on a holdout: names as in `assay.metrics`, or metrics of your own.
     metrics: Sequence[str | Metric] = ("auc",)
-    #: The user's table, a Parquet folder or glob relative to the project: what `assay skew` compares with.
-    table: str | None = None
+    #: The user's table, as `assay.read` takes it, relative to the project: what `assay skew` compares with.
+    table: str | PathLike[str] | None = None
     #: The column that says how much a row counts, in `fit` and in metrics.
     weight: str | None = None
     #: The column that says which rows are ranked together.

@@ -8,7 +8,7 @@ from assay.quality.alike import alike
 from assay.quality.leakage import Leaks, leaks
 from assay.quality.report import Finding, Quality, worst_first
 from assay.quality.sample import Sample, take
-from assay.tables import Target, using
+from assay.tables import Table, Target, using
 
 _LOOKS: tuple[Callable[[Sample], Iterator[Finding]], ...] = (
     columns.constant,
@@ -31,27 +31,32 @@ def quality(target: Target, label: str | None = None) -> Quality:
     ['b holds one and the same value in every row']
     """
     with using(target) as table:
-        if label is not None and label not in table.kinds:
-            hint = near_miss(label, table.kinds)
-            raise BadInput(f"{table.name} has no column {label}", *[hint] * bool(hint), do="Name the label's column.")
-        total, values = counts.counts(table)
-        if not total:
-            raise BadInput(f"{table.name} is empty", do="Use a table with rows.")
-        found = [*counts.missing(values, total), *counts.duplicate_rows(table, total)]
-        sample = take(table, total)
-        for look in _LOOKS:
-            found += look(sample)
-        found += alike(sample.without(label))  # what goes with the label is a leak or is none
-        found += kept_as_text.findings(sample.as_text)
-        leaking = leaks(sample, label) if label else Leaks([], {}, None)
-        return Quality(
-            target=table.name,
-            rows=total,
-            columns=len(table.kinds),
-            label=label,
-            sampled=len(sample),
-            findings=worst_first([*leaking.findings, *found]),
-            alone=leaking.alone,
-            together=leaking.together,
-            missing={name: 1 - there / total for name, there in values.items()},
-        )
+        return look_at(table, label)
+
+
+def look_at(table: Table, label: str | None = None) -> Quality:
+    """As `quality`, of a table that is open."""
+    if label is not None and label not in table.kinds:
+        hint = near_miss(label, table.kinds)
+        raise BadInput(f"{table.name} has no column {label}", *[hint] * bool(hint), do="Name the label's column.")
+    total, values = counts.counts(table)
+    if not total:
+        raise BadInput(f"{table.name} is empty", do="Use a table with rows.")
+    found = [*counts.missing(values, total), *counts.duplicate_rows(table, total)]
+    sample = take(table, total)
+    for look in _LOOKS:
+        found += look(sample)
+    found += alike(sample.without(label))  # what goes with the label is a leak or is none
+    found += kept_as_text.findings(sample.as_text)
+    leaking = leaks(sample, label) if label else Leaks([], {}, None)
+    return Quality(
+        target=table.name,
+        rows=total,
+        columns=len(table.kinds),
+        label=label,
+        sampled=len(sample),
+        findings=worst_first([*leaking.findings, *found]),
+        alone=leaking.alone,
+        together=leaking.together,
+        missing={name: 1 - there / total for name, there in values.items()},
+    )

@@ -13,6 +13,8 @@ class Column:
     """A column that a model gets."""
 
     name: str
+    #: Its name in Python.
+    attribute: str
     kind: Kind
     #: The share of rows without a value.
     missing: float
@@ -23,8 +25,10 @@ class Column:
     low: float | None = None
     high: float | None = None
     unit: str | None = None
-    #: A key tells nothing that a model could learn.
+    #: Whether it tells rows apart, alone or with others.
     is_key: bool = False
+    #: Whether a model could learn from it: not from what names a single row.
+    is_feature: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,15 @@ class Times:
     """The column of event times, and the span of its values."""
 
     name: str
+    attribute: str
     kind: Kind
     days: float
     #: Whether the time of day differs between rows.
     has_hours: bool
     #: The zone of times that have none.
     zone: str
+    #: Whether it is part of the key.
+    is_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ class Draft:
     #: None for a table without times.
     time: Times | None
     columns: tuple[Column, ...]
+    #: Texts that stand for a missing value, where a CSV file has others than usual.
+    missing: tuple[str, ...] = ()
     #: Columns that no model gets, with the reason.
     left_out: dict[str, str] = field(default_factory=dict[str, str])
     #: What was guessed, each as a sentence.

@@ -1,18 +1,22 @@
 """Guesses what a table means: its label, times, key and the columns that a model may get. Says each guess."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
-from assay.checks import Checks
+from assay.checks.infer import rules_of
 from assay.checks.rules import Between
 from assay.contract.formats.sql import quoted
 from assay.errors import BadInput, near_miss
-from assay.quality import quality
+from assay.quality import Quality
+from assay.quality.summary import look_at
 from assay.scaffold.draft import Column, Draft, Label, Task, Times
-from assay.scaffold.names import is_name, unit_of
-from assay.tables import Table, open_table
+from assay.scaffold.keys import IDS, key_of
+from assay.scaffold.marks import marks
+from assay.scaffold.names import is_name, python_names, unit_of
+from assay.tables import Table, files, using
+from assay.tables.csv_files import with_missing
 from assay.tables.view import TIMES, VIEW, Kind
 from assay.times import zone
 
@@ -27,7 +31,10 @@ MOSTLY_MISSING, MOSTLY_UNIQUE = 0.95, 0.5
 MOST_CLASSES = 50
 #: A column that alone reaches this AUC is the label in other words, or written after it.
 TELLS = 0.98
-_ID = re.compile(r"(?i)(^|[^a-z])(id|key|no|number|uuid|code)$|Id$|ID$")
+#: A part of a key with more different values is named like an id to name rows, not to tell what they are like.
+MANY_IDS = 200
+#: Of values that look like missing ones, so many are said.
+SAID = 5
 _LEAST_ROWS = 50
 #: What an event time can be; a date is none.
 _MOMENTS: tuple[Kind, ...] = ("time", "naive")
@@ -41,31 +48,67 @@ def guess(
     label: str | None = None,
     time: str | None = None,
     tz: str | None = None,
-    key: str | None = None,
+    key: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> Draft:
     """A draft for the table `target`, which the project will read as `reads`.
 
-    What is not given is guessed, and each guess is a sentence of the draft. Raises `BadInput` for a column that is not
-    there, a label that can't be guessed or predicted, and a table of less than 50 rows; as `open_table` does besides.
+    `key` are columns that tell rows apart together, `missing` texts of CSV that stand for a missing value. What is not given
+    is guessed, and each guess is a sentence of the draft. Raises `BadInput` for a column that is not there, a label that
+    can't be guessed or predicted, and a table of less than 50 rows; as `using` does besides.
     """
     if tz:
         zone(tz)
     said: list[str] = []
-    with closing(open_table(target)) as table:
-        _need(table, [name for name in (label, time, key) if name])
-        facts = _facts(table)
-        rows: int = facts["rows"]
-        if rows < _LEAST_ROWS:
-            raise BadInput(f"{target} has {rows} rows", do=f"Give a table of {_LEAST_ROWS} at least.")
-        wanted = _label(table, facts, label, said)
-        times = _times(table, facts, wanted.name, time, tz, said)
-        left_out = dict(_useless(table, facts, wanted.name))
-        left_out |= _leaks(target, table, wanted, left_out, said) | dict(_other_words(table, facts, wanted, left_out))
-        key = key or _key(table, facts, wanted.name, left_out, said)
-        columns = _columns(target, table, facts, wanted.name, times, left_out, key)
-    if all(one.is_key for one in columns):
-        raise BadInput(f"{target} has no column from which {wanted.name} could be predicted", *left_out.values())
-    return Draft(reads, module, rows, wanted, times, columns, left_out, said)
+    with ExitStack() as opened:
+        table = opened.enter_context(using(with_missing(target, missing)))
+        if not missing and (found := _marks(target, table, said)):
+            missing = found
+            opened.close()
+            table = opened.enter_context(using(with_missing(target, missing)))  # of other types now
+        draft = _draft(table, reads, module, label, time, tz, key, said)
+    if not any(one.is_feature for one in draft.columns):
+        what = f"{target} has no column from which {draft.label.name} could be predicted"
+        raise BadInput(what, *[f"{name}: {why}" for name, why in list(draft.left_out.items())[:SAID]])
+    return replace(draft, missing=tuple(missing))
+
+
+def _marks(target: str, table: Table, said: list[str]) -> list[str]:
+    if not table.files or files.find(target)[0] != "csv":
+        return []
+    found = marks(table)
+    for text, names in found.items():
+        where = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+        said.append(f'"{text}" means missing, as in {where}; give --missing if it does not')
+    return list(found)
+
+
+def _draft(
+    table: Table,
+    reads: str,
+    module: str,
+    label: str | None,
+    time: str | None,
+    tz: str | None,
+    key: Sequence[str],
+    said: list[str],
+) -> Draft:
+    _need(table, [name for name in (label, time, *key) if name])
+    facts = _facts(table)
+    rows: int = facts["rows"]
+    if rows < _LEAST_ROWS:
+        raise BadInput(f"{table.name} has {rows} rows", do=f"Give a table of {_LEAST_ROWS} at least.")
+    wanted = _label(table, facts, label, said)
+    times = _times(table, facts, wanted.name, time, tz, said)
+    left_out = dict(_useless(table, facts, wanted.name))
+    left_out |= dict(_other_words(table, facts, wanted, left_out))
+    left_out |= _leaks(table, wanted, left_out, said)
+    known = tuple(key) or _key(table, facts, (wanted.name, *left_out), times, said)
+    attributes = python_names(filter(is_name, table.kinds), () if times else ("seen_at",))
+    columns = _columns(table, facts, wanted.name, times, left_out, known, attributes)
+    if times:
+        times = replace(times, attribute=attributes[times.name], is_key=times.name in known)
+    return Draft(reads, module, rows, wanted, times, columns, left_out=left_out, guesses=said)
 
 
 def _need(table: Table, names: Sequence[str]) -> None:
@@ -175,12 +218,12 @@ def _times(
         said.append(f"the times of {name} are UTC; name another zone with --zone")
     low, high = facts[f"low.{name}"], facts[f"high.{name}"]
     days = (high - low).total_seconds() / 86_400
-    return Times(name, kind, days, _has_hours(table, name), tz or "UTC")
+    return Times(name, name, kind, days, _has_hours(table, name), tz or "UTC")
 
 
 def _has_hours(table: Table, name: str) -> bool:
-    column = quoted(name)
-    return table.rows(f"SELECT count(DISTINCT CAST({column} AS TIME)) AS n FROM {VIEW}")[0]["n"] > 1
+    at = f"60 * EXTRACT(hour FROM {quoted(name)}) + EXTRACT(minute FROM {quoted(name)})"
+    return table.rows(f"SELECT count(DISTINCT {at}) AS n FROM {VIEW}")[0]["n"] > 1
 
 
 def _useless(table: Table, facts: Mapping[str, Any], label: str) -> Iterator[tuple[str, str]]:
@@ -190,7 +233,7 @@ def _useless(table: Table, facts: Mapping[str, Any], label: str) -> Iterator[tup
             continue
         distinct, known = facts.get(f"distinct.{name}", 0), facts.get(f"values.{name}", 0)
         if not is_name(name):
-            yield name, "its name is none that Python takes: rename it in the table"
+            yield name, "its name has a character that no request can hold: rename it in the table"
         elif kind == "other":
             yield name, "its values are no numbers, texts or times"
         elif known < (1 - MOSTLY_MISSING) * rows:
@@ -199,12 +242,13 @@ def _useless(table: Table, facts: Mapping[str, Any], label: str) -> Iterator[tup
             yield name, "it is the same in every row"
 
 
-def _leaks(target: str, table: Table, label: Label, left_out: Mapping[str, str], said: list[str]) -> dict[str, str]:
+def _leaks(table: Table, label: Label, left_out: Mapping[str, str], said: list[str]) -> dict[str, str]:
     """Columns that tell the label, and may be written after it."""
     try:
-        found = quality(target, label.name)
+        found = look_at(table, label.name)
     except BadInput:  # a label of which nobody can say what tells it
         return {}
+    said += _like_missing(found, left_out)
     suspects = [name for one in found.findings if one.kind == "leakage" for name in one.columns if name not in left_out]
     several = len(label.classes) > 2  # a number may tell many classes well; `_other_words` finds their codes
     certain = (
@@ -238,56 +282,60 @@ def _other_words(
             yield name, f"each of its values goes with one {label.name}"
 
 
-def _key(table: Table, facts: Mapping[str, Any], label: str, left_out: dict[str, str], said: list[str]) -> str | None:
-    """A column that differs in every row, if there is one."""
-    rows = facts["rows"]
-    usable = [
-        name
-        for name, kind in table.kinds.items()
-        if name not in (label, *left_out) and kind in ("text", "whole", "date") and facts[f"values.{name}"] == rows
-    ]
-    alone = [name for name in usable if facts[f"distinct.{name}"] == rows]
-    for name in sorted(alone, key=lambda name: _ID.search(name) is None):
-        if _ID.search(name) or table.kinds[name] == "text":
-            said.append(f"{name} is the key: it differs in every row")
-            return name
-    said.append("no column tells the rows apart, so served rows can't be found in the table again")
-    return None
+def _key(
+    table: Table, facts: Mapping[str, Any], without: Sequence[str], times: Times | None, said: list[str]
+) -> tuple[str, ...]:
+    """The columns that tell rows apart, if there are any."""
+    found = key_of(table, facts, without, times.name if times else None)
+    if len(found) == 1:
+        said.append(f"{found[0]} is the key: it differs in every row")
+    elif found:
+        said.append(f"{' and '.join(found)} are the key: together they differ in every row")
+    else:
+        said.append("no column tells the rows apart, so served rows can't be found in the table again")
+    return found
 
 
-def _ranges(target: str) -> dict[str, tuple[float, float]]:
+def _like_missing(found: Quality, left_out: Mapping[str, str]) -> list[str]:
+    """Values that look like missing ones and stay as they are."""
+    odd = [one for one in found.findings if one.kind == "coded missing" and not left_out.keys() & set(one.columns)]
+    return [f"{one.sentence}; it stays a value, so replace it in the table if it is one" for one in odd[:SAID]]
+
+
+def _ranges(table: Table) -> dict[str, tuple[float, float]]:
     """The range of each column of numbers, with some room at its ends."""
     return {
         rule.columns[0]: (rule.low, rule.high)
-        for rule in Checks.infer(target).rules
+        for rule in rules_of(table)[0]
         if isinstance(rule, Between) and isinstance(rule.low, int | float) and isinstance(rule.high, int | float)
     }
 
 
 def _columns(
-    target: str,
     table: Table,
     facts: Mapping[str, Any],
     label: str,
     times: Times | None,
     left_out: dict[str, str],
-    key: str | None,
+    key: Sequence[str],
+    attributes: Mapping[str, str],
 ) -> tuple[Column, ...]:
-    ranges = _ranges(target)
+    ranges = _ranges(table)
     found: list[Column] = []
     rows = facts["rows"]
     for name, kind in table.kinds.items():
         if name == label or name in left_out or (times and name == times.name):
             continue
         distinct, known = facts[f"distinct.{name}"], facts[f"values.{name}"]
-        is_key = name == key
+        is_key = name in key
+        names_rows = is_key and (len(key) == 1 or (IDS.search(name) is not None and distinct > MANY_IDS))
         if kind == "naive":
             left_out[name] = "its times have no zone"
         elif (
             not is_key
             and kind in ("text", "whole")
             and distinct > MOSTLY_UNIQUE * known
-            and (kind == "text" or (distinct == known and _ID.search(name)))
+            and (kind == "text" or (distinct == known and IDS.search(name)))
         ):
             left_out[name] = "it differs in nearly every row"
         else:
@@ -297,6 +345,7 @@ def _columns(
             found.append(
                 Column(
                     name,
+                    attributes[name],
                     kind,
                     1 - known / rows,
                     distinct,
@@ -305,6 +354,7 @@ def _columns(
                     high,
                     unit_of(name),
                     is_key,
+                    is_feature=not names_rows,
                 )
             )
     return tuple(found)

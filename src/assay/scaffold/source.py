@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from math import floor
 
 from assay.errors import shown
-from assay.scaffold.draft import Column, Draft, Label
+from assay.scaffold.draft import Column, Draft, Label, Times
+from assay.tables.csv_files import MISSING
 
 #: A nullable column may be missing this much more often than now.
 MORE_MISSING, LEAST_MISSING = 1.5, 0.01
@@ -38,7 +39,11 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield ""
     yield "import assay"
     yield ""
-    yield f"TABLE = {_text(draft.table)}"
+    if draft.missing:
+        listed = ", ".join(map(_text, dict.fromkeys([*MISSING, *draft.missing])))
+        yield f"TABLE = assay.csv({_text(draft.table)}, missing=[{listed}])"
+    else:
+        yield f"TABLE = {_text(draft.table)}"
     if draft.label.task != "number" and not draft.label.is_truth:
         yield f"{_class_name(draft)} = {_literal(draft.label.classes)}".replace("\n    ", "\n")
     yield ""
@@ -66,7 +71,10 @@ def _lines(draft: Draft) -> Iterator[str]:
 
 
 def _typing(draft: Draft) -> list[str]:
-    annotations = "\n".join([*(_annotation(one) for one in draft.columns), *_output(draft), _literal_if_any(draft)])
+    time = [_time(draft.time)] if draft.time else []
+    annotations = "\n".join(
+        [*time, *(_annotation(one) for one in draft.columns), *_output(draft), _literal_if_any(draft)]
+    )
     return [name for name in ("Annotated", "Literal") if name + "[" in annotations]
 
 
@@ -102,19 +110,31 @@ def _contract(draft: Draft) -> Iterator[str]:
     yield ""
     if draft.time is None:
         yield "    seen_at: assay.EventTime"
-    elif draft.time.kind == "time":
-        yield f"    {draft.time.name}: assay.EventTime"
     else:
-        zone = f"assay.EventTime(zone={_text(draft.time.zone)})"
-        yield f"    {draft.time.name}: {zone}"
+        yield f"    {draft.time.attribute}: {_time(draft.time)}"
     for one in draft.columns:
-        yield f"    {one.name}: {_annotation(one)}"
+        yield from _wrapped(f"    {one.attribute}: {_annotation(one)}")
     if draft.left_out:
         yield ""
         for name, why in draft.left_out.items():
             yield from textwrap.wrap(
                 f"# {_said(name)} is left out: {_said(why)}.", _WIDTH, initial_indent="    ", subsequent_indent="    # "
             )
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    """A line that declares a field, or three where it is long."""
+    head, begins, rest = line.partition("Annotated[")
+    if len(line) <= _WIDTH or not begins or "\n" in line:
+        yield line
+    else:
+        yield from (head + begins, f"        {rest[:-1]}", "    ]")
+
+
+def _time(time: Times) -> str:
+    base = "assay.EventTime" if time.kind == "time" else f"assay.EventTime(zone={_text(time.zone)})"
+    base = f"assay.Key[{base}]" if time.is_key else base
+    return base if time.attribute == time.name else f"Annotated[{base}, assay.field(name={_text(time.name)})]"
 
 
 def _annotation(one: Column) -> str:
@@ -126,6 +146,7 @@ def _annotation(one: Column) -> str:
         base += " | None"
         allowed = min(floor(100 * (MORE_MISSING * one.missing + LEAST_MISSING) + 1) / 100, 1)
         marks += [f"assay.nulls(max={allowed:g})"] if allowed < 1 else []
+    marks += [f"assay.field(name={_text(one.name)})"] if one.attribute != one.name else []
     return f"Annotated[{', '.join([base, *marks])}]" if marks else base
 
 
@@ -162,28 +183,26 @@ def _features(draft: Draft) -> Iterator[str]:
     yield "def features(d: assay.Columns[Row]) -> dict[str, np.ndarray]:"
     yield '    """The same code for the whole table in training and for one row in serving."""'
     yield "    return {"
+    taken = {one.attribute for one in draft.columns}
     if time := draft.time:
-        zone = f", tz={_text(time.zone)}"
-        if time.has_hours:
-            yield f'        "hour": assay.hour(d.{time.name}{zone}),'
-        if time.days >= 14:
-            yield f'        "weekday": assay.weekday(d.{time.name}{zone}),'
-        if time.days >= 366:
-            yield f'        "day_of_year": assay.day_of_year(d.{time.name}{zone}),'
+        told = {"hour": time.has_hours, "weekday": time.days >= 14, "day_of_year": time.days >= 366}
+        for name in (name for name, is_told in told.items() if is_told):
+            feature = name if name not in taken else f"{time.attribute}_{name}"
+            yield f'        "{feature}": assay.{name}(d.{time.attribute}, tz={_text(time.zone)}),'
     for one in draft.columns:
-        if not one.is_key:
-            yield f"        {_text(one.name)}: {_feature(one)},"
+        if one.is_feature:
+            yield f"        {_text(one.attribute)}: {_feature(one)},"
     yield "    }"
 
 
 def _feature(one: Column) -> str:
     if one.kind == "date":
-        return f"assay.day_of_year(d.{one.name})"
+        return f"assay.day_of_year(d.{one.attribute})"
     if one.kind == "time":
-        return f'assay.hour(d.{one.name}, tz="UTC")'
+        return f'assay.hour(d.{one.attribute}, tz="UTC")'
     if one.kind == "text" and not one.values and one.distinct > MANY_TEXTS:
-        return f"assay.hashed(d.{one.name}, {BUCKETS})"
-    return f"d.{one.name}"
+        return f"assay.hashed(d.{one.attribute}, {BUCKETS})"
+    return f"d.{one.attribute}"
 
 
 _KINDS = {"yes or no": "LGBMClassifier", "classes": "LGBMClassifier", "number": "LGBMRegressor"}

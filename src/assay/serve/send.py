@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from os import fspath
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,7 +113,7 @@ def send_day(
     names = [field.name for field in fields(declared.takes)]
     rows = read(source, declared.takes, until=until, last="1d").select(names).to_pylist()
     if not rows:
-        raise BadInput(f"{source} has no rows on {day}", do="Choose another day.")
+        raise BadInput(f"{fspath(source)} has no rows on {day}", do="Choose another day.")
     changed = _with_fault(rows, parse_fault(fault, names), seed) if fault else 0
     sent = Sent(len(rows), changed=changed)
     _send(sent, rows, server, progress)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def find_skew(
         rows=len(served),
         versions=sorted(numbers),
         since=since.isoformat() if since else None,
-        table=source,
+        table=None if source is None else fspath(source),
         unknown_keys=unknown,
         findings=_merged(search.findings),
         shifts=shifts,
@@ -154,7 +155,7 @@ def find_skew(
     )
 
 
-def _compare_inputs(search: _Search, takes: type[Record], source: str, of: Array) -> int:
+def _compare_inputs(search: _Search, takes: type[Record], source: str | PathLike[str], of: Array) -> int:
     """Compare the inputs of some served rows with the table's of the same key; returns how many have none there."""
     keys, time = key_fields(takes), need_event_time(takes)
     if not keys:
@@ -222,7 +223,7 @@ def _history(name: str, warehouse: Columns[Any], expected: Columns[Any], time: s
     return made
 
 
-def _warehouse(takes: type[Record], source: str, times: Array) -> Columns[Any]:
+def _warehouse(takes: type[Record], source: str | PathLike[str], times: Array) -> Columns[Any]:
     """The table's rows around the served ones, with the days before, for stale look-ups.
 
     A wrong clock moves event times by hours, so a day is read on both sides. Times more than a year from the middle one

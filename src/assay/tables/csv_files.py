@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 
 from assay.contract.formats.sql import literal
 from assay.errors import BadInput, Unavailable
+from assay.tables import files
 from assay.tables.column_names import refuse_alike
 
 SEPARATORS = ",;\t|"
@@ -54,6 +55,18 @@ def csv_source(
     if isinstance(missing, str):
         raise BadInput(f"missing={missing!r} is one text", do=f"Give a list, like [{missing!r}].")
     return Csv(str(path), delimiter, None if missing is None else tuple(missing), encoding.lower())
+
+
+def with_missing(target: str, marks: Sequence[str]) -> str | Csv:
+    """The CSV files that `target` names, with more marks of missing values; without marks as it is.
+
+    Raises `BadInput` for marks where there is no CSV.
+    """
+    if not marks:
+        return target
+    if "://" in target or files.database_file(target) or files.find(target)[0] != "csv":
+        raise BadInput(f"{target} is not CSV, and only in CSV a text stands for a missing value", do="Leave it out.")
+    return csv_source(target, missing=dict.fromkeys([*MISSING, *marks]))
 
 
 @dataclass(frozen=True)
