@@ -7,7 +7,7 @@ LOCK := $(RESOLVE) --generate-hashes
 TESTS := -m pytest -n $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN)) --dist worksteal
 EXTRAS := --extra demo --extra dbt --extra postgres --extra s3 --extra sklearn
 
-.PHONY: help demo test parts oldest pythons mutants lint bench docs lock clean
+.PHONY: help demo test fuzz parts oldest pythons mutants lint bench docs lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,13 +18,16 @@ demo: .venv/demo.done  ## the whole loop on a year of real flights, into ./fligh
 test: .venv/test.done lint  ## everything that must hold; names what it left out
 	$(BIN)/python $(TESTS)
 
-parts: .venv/parts.done  ## Spark, Delta, Iceberg, dbt, MLflow and more, for the tests that are left out without them
+parts: .venv/parts.done  ## Spark, Delta, Iceberg, dbt, MLflow, Jupyter and more, for the tests that are left out without them
 
 oldest: .venv/oldest.done  ## the tests on the lowest versions that pyproject.toml allows
 	.venv/oldest/bin/python $(TESTS)
 
 pythons:  ## the tests on each of Python 3.11 to 3.14 that is installed
 	tests/pythons.sh
+
+fuzz: .venv/test.done  ## random tables in every form against an oracle: make fuzz SECONDS=300 SEED=1
+	$(BIN)/python tests/differential/fuzz.py --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/test.done  ## format, rules, types, import direction
 	$(BIN)/ruff format --check src tests benchmarks examples
@@ -53,6 +56,7 @@ lock:  ## resolve the dependencies again (needs uv)
 	$(LOCK) --group mutants -c requirements/test.txt -o requirements/mutants.txt
 	for group in dbt mlflow3 mlflow2 wandb; do $(LOCK) --group $$group -o requirements/$$group.txt || exit 1; done
 	$(LOCK) --no-deps --group data -o requirements/data.txt
+	$(LOCK) --group jupyter -c requirements/test.txt -o requirements/jupyter.txt
 
 clean:  ## remove what was made
 	rm -rf .venv flights build dist
@@ -82,10 +86,11 @@ clean:  ## remove what was made
 	$(PIP) install -q --no-deps --require-hashes -r requirements/mutants.txt
 	touch $@
 
-.venv/parts.done: .venv/test.done requirements/spark.txt requirements/lake.txt requirements/dbt.txt requirements/data.txt requirements/mlflow3.txt requirements/mlflow2.txt requirements/wandb.txt
+.venv/parts.done: .venv/test.done requirements/spark.txt requirements/lake.txt requirements/dbt.txt requirements/data.txt requirements/jupyter.txt requirements/mlflow3.txt requirements/mlflow2.txt requirements/wandb.txt
 	$(PIP) install -q --no-build-isolation --require-hashes -r requirements/spark.txt
 	$(PIP) install -q --no-build-isolation --require-hashes -r requirements/lake.txt
 	$(PIP) install -q --no-deps --require-hashes -r requirements/data.txt
+	$(PIP) install -q --require-hashes -r requirements/jupyter.txt
 	$(PYTHON) -m venv .venv/dbt
 	.venv/dbt/bin/pip --disable-pip-version-check --no-input install -q --no-deps --require-hashes -r requirements/dbt.txt
 	for tracker in mlflow3 mlflow2 wandb; do \

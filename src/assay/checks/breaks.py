@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from assay.checks.freshness import AHEAD, clock
 from assay.checks.likeness import LikeColumn, kinds_of, never_seen
@@ -11,7 +11,7 @@ from assay.checks.rules import Between, ColumnRule, Fresh, HasType, IsIn, Length
 from assay.checks.words import moment
 from assay.contract import Field
 from assay.contract.formats.sql import literal, quoted
-from assay.tables.view import TIMES, Kind, other
+from assay.tables.view import TIMES, Digits, Kind, other
 
 _KINDS: dict[type, tuple[Kind, ...]] = {
     float: ("number", "whole"),
@@ -83,13 +83,13 @@ def misfits(known: Field, column: str, kind: Kind) -> Breaks:
     return Breaks(f"{column} IS NOT NULL AND TRY_CAST({column} AS {_CASTS[known.type]}) IS NULL")
 
 
-def breaks(rule: Rule, kind: Kind | None, now: datetime, *, exact: bool = False) -> Breaks:
+def breaks(rule: Rule, kind: Kind | None, now: datetime, digits: Digits | None = None) -> Breaks:
     """Which rows break `rule`, whose column has a kind that it can read; none for `Unique`, which is about pairs.
 
-    For `Fresh` they are the rows of the future. `exact`: the column's decimals are compared digit by digit.
+    For `Fresh` they are the rows of the future. `digits` are those of a column of decimals, compared digit by digit.
     """
-    if exact and isinstance(rule, Between) and not rule.temporal:
-        found = _digits(rule, quoted(rule.column))
+    if digits and isinstance(rule, Between) and not rule.temporal:
+        found = _of_decimals(rule, quoted(rule.column), digits)
     else:
         found = _breaks(rule, kind, now)
     return replace(found, when=f"({rule.where}) AND ({found.when})") if rule.where and found.when else found
@@ -141,12 +141,23 @@ def _between(rule: Between, column: str, *, whole: bool) -> Breaks:
     return Breaks(" OR ".join(sides), f"greatest({', '.join(far)}) DESC")
 
 
-def _digits(rule: Between, column: str) -> Breaks:
-    """As `_between`, of decimals of a database that has literals of any length."""
-    low, high = (None if end is None else format(Decimal(repr(end)), "f") for end in rule.numbers)
-    sides = [f"{column} < {low}"] * (low is not None) + [f"{column} > {high}"] * (high is not None)
-    far = [f"{low} - {column}"] * (low is not None) + [f"{column} - {high}"] * (high is not None)
-    return Breaks(" OR ".join(sides), f"greatest({', '.join(far)}) DESC")
+def _of_decimals(rule: Between, column: str, digits: Digits) -> Breaks:
+    """As `_between`, digit by digit: as floats 2**53 + 1 would equal 2**53."""
+    low, high = rule.numbers
+    sides = [_side(column, "<", low, digits)] if low is not None else []
+    sides += [_side(column, ">", high, digits)] if high is not None else []
+    return Breaks(" OR ".join(sides), _between(rule, column, whole=False).order)
+
+
+def _side(column: str, sign: str, end: float, digits: Digits) -> str:
+    """Beyond one end: the least, or greatest, decimal of the column's own digits that is allowed."""
+    exact = Decimal(repr(end))
+    if digits.before is not None and abs(exact) >= Decimal(10) ** digits.before:  # no literal is as long
+        return f"{column}::DOUBLE {sign} '{float(end)!r}'::DOUBLE"
+    if digits.after is not None:
+        inwards = ROUND_CEILING if sign == "<" else ROUND_FLOOR
+        exact = exact.quantize(Decimal(1).scaleb(-digits.after), inwards, Context(prec=100))
+    return f"{column} {sign} {exact:f}"
 
 
 def _ends(rule: Between, *, whole: bool) -> tuple[str, str]:

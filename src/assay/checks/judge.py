@@ -170,7 +170,9 @@ def _known(rule: IsIn | Refers, numbers: Numbers, total: int) -> CheckOutcome:
     if not failing:
         return CheckOutcome(False, "only known values")
     known = [str(value) for value in rule.values] if isinstance(rule, IsIn) else []
-    hints = [(value, count, near_miss(str(value), known)) for value, count in numbers["unknown"]]
+    truths = isinstance(rule, IsIn) and isinstance(rule.values[0], bool)  # SQLite holds 0 and 1
+    unknown = [(bool(value) if truths else value, count) for value, count in numbers["unknown"]]
+    hints = [(value, count, near_miss(str(value), known)) for value, count in unknown]
     texts = [f"{cell(value)} × {number(count)}" + (f" ({hint})" if hint else "") for value, count, hint in hints]
     more = numbers["unknowns"] - len(texts)
     observed = ", ".join([*texts, f"{number(more)} more values"] if more else texts)

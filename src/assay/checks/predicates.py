@@ -55,8 +55,8 @@ def ask(rule: Rule, table: Table, empty: Collection[str], now: datetime) -> Aske
     if wrong:
         reads = misfits(rule.field, quoted(rule.column), wrong) if isinstance(rule, HasType) else Breaks()
         return Asked(rule, reads, wrong=wrong)
-    exact = isinstance(rule, Between) and rule.column in table.decimals
-    return Asked(rule, breaks(rule, table.kinds[rule.column], now, exact=exact))
+    digits = table.decimals.get(rule.column) if isinstance(rule, Between) else None
+    return Asked(rule, breaks(rule, table.kinds[rule.column], now, digits))
 
 
 def wrong_kind(rule: Rule, kinds: Mapping[str, Kind]) -> Kind | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from assay.checks import plan, worst
+from assay.checks import plan, text_times, worst
 from assay.checks.declare import Checks
 from assay.checks.freshness import ahead_us
 from assay.checks.judge import CheckOutcome, judge, missing, mistyped, unasked, unlike
@@ -175,6 +175,8 @@ class CheckRun:
             return self.table.rows(worst.duplicates(rule))[0]
         if isinstance(rule, LikeColumn):
             return {"compared": compare(rule, self.table.rows(counts(rule, self.table.kinds[rule.column])))}
+        if isinstance(rule, Fresh) and rule.format and not self.table.reads_times:
+            return text_times.read(rule, self.table.batches(text_times.texts(rule)), ahead_us(self.now, rule.zone))
         if isinstance(rule, Fresh) and (rule.unit or rule.format):
             query = worst.times_read(rule, self.table.micros, ahead_us(self.now, rule.zone))
             return worst.as_numbers(self.table.rows(query)[0])

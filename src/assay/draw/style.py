@@ -9,9 +9,9 @@ STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:68rem;margin:2rem auto;padding:0 1.25rem;color:var(--ink);background:var(--paper)}
 h1{font-size:1.6rem;margin:0 0 .2rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}
 p.under,figcaption,.soft{color:var(--soft)}p.under{margin:0 0 1.2rem}
-.cards{display:flex;flex-wrap:wrap;gap:.8rem}.cards div{background:var(--card);border-radius:.5rem;padding:.6rem 1rem;min-width:7rem}
+.cards{display:flex;flex-wrap:wrap;gap:.8rem;margin-bottom:1rem}.cards div{background:var(--card);border-radius:.5rem;padding:.6rem 1rem;min-width:7rem}
 .cards b{display:block;font-size:1.45rem;line-height:1.2}.cards span{color:var(--soft);font-size:.85rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
+.wide{overflow-x:auto;margin-bottom:.8rem}table{border-collapse:collapse;width:100%}
 th{font-size:.8rem;color:var(--soft);font-weight:600}td,th{padding:.35rem .9rem .35rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 .badge{font-weight:700;white-space:nowrap}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 details summary{cursor:pointer;color:var(--soft);font-size:.9rem}details pre{margin:.3rem 0;overflow-x:auto;font-size:.82rem}

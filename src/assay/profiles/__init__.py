@@ -2,6 +2,7 @@
 
 from assay.profiles.distance import Distances, distances
 from assay.profiles.past import HISTORY
+from assay.profiles.render import render
 from assay.profiles.shifts import Shift, replay, shifts
 from assay.profiles.table import ColumnProfile, Profile, decode, encode, merge, profile
 
@@ -16,6 +17,7 @@ __all__ = [
     "encode",
     "merge",
     "profile",
+    "render",
     "replay",
     "shifts",
 ]

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from assay.contract.columns import Array
+from assay.draw import Shown
 from assay.errors import BadInput, Corrupt
 from assay.profiles.frequent import Frequent, frequent, merge_frequent
 from assay.profiles.quantiles import check, merge_sketches, sketch, weighted
@@ -72,7 +73,7 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
         return weighted(self.quantiles) if self.quantiles else (np.empty(0), np.empty(0))
 
 
-class Profile(msgspec.Struct, frozen=True):
+class Profile(Shown, msgspec.Struct, frozen=True):
     """The profile of a table, or of a window of it."""
 
     rows: int = 0

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -20,7 +21,8 @@ def connect() -> duckdb.DuckDBPyConnection:
     files, which exists only while it is needed, and takes half of the free disk at most.
     """
     connection = duckdb.connect(config={"autoinstall_known_extensions": False})
-    connection.execute("SET enable_progress_bar = false")  # on stdout, from the third second on
+    with suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets: there it is off, and can't be set
+        connection.execute("SET enable_progress_bar = false")  # on stdout, from the third second on
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{max(free_bytes() // 2, LEAST_BYTES) >> 10}KiB'")
     spill = Path(tempfile.gettempdir()) / f"assay-{os.getpid()}-{uuid.uuid4().hex}"

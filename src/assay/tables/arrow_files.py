@@ -44,7 +44,7 @@ def _batches(files: Sequence[Path], known: pa.Schema) -> Iterator[pa.RecordBatch
         for batch in _of(file):
             batch.validate(full=True)  # what a file says of its own buffers may be false
             columns = [
-                batch.column(field.name).cast(field.type)
+                _cast(batch.column(field.name), field.type)
                 if field.name in batch.schema.names
                 else pa.nulls(len(batch), field.type)
                 for field in known
@@ -52,6 +52,13 @@ def _batches(files: Sequence[Path], known: pa.Schema) -> Iterator[pa.RecordBatch
             places = [pa.repeat(pa.scalar(str(file)), len(batch)), pa.array(np.arange(row, row + len(batch)))]
             row += len(batch)
             yield pa.record_batch([*columns, *places], schema=pa.schema([*known, *_PLACE]))
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column in another type; pyarrow itself has no way out of categories as polars writes them."""
+    if isinstance(column, pa.DictionaryArray) and pa.types.is_string_view(column.dictionary.type):
+        column = column.dictionary.cast(pa.large_string()).take(column.indices)
+    return column.cast(kind)
 
 
 def _of(file: Path) -> Iterator[pa.RecordBatch]:

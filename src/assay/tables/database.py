@@ -28,7 +28,7 @@ from assay.tables.dialect import translated, view
 from assay.tables.facts import Aggregates, Wanted, scan, scanned
 from assay.tables.infinity import read_infinity
 from assay.tables.table import CantAsk
-from assay.tables.view import VIEW, Kind, other
+from assay.tables.view import VIEW, Digits, Kind, other
 
 CONNECT_TIMEOUT_S = 10
 _BATCH = 10_000
@@ -75,7 +75,8 @@ class DatabaseTable:
         """What the query gives, in parts."""
         sql = self._translated(query)
         try:
-            with self.connection.execution_options(stream_results=True).exec_driver_sql(sql) as found:
+            # Of this query alone: an option of the connection would stay, and SAVEPOINT can't be streamed.
+            with self.connection.exec_driver_sql(sql, execution_options={"stream_results": True}) as found:
                 for part in found.mappings().partitions(_BATCH):
                     yield from pa.Table.from_pylist([dict(row) for row in part]).to_batches()
         except DatabaseError as error:
@@ -93,11 +94,16 @@ class DatabaseTable:
         return f"(EXTRACT(EPOCH FROM {time}) * 1000000)" if self.dialect == "postgres" else time
 
     @property
-    def decimals(self) -> frozenset[str]:
+    def reads_times(self) -> bool:
+        """Its engine does not read texts by a format of strftime."""
+        return False
+
+    @property
+    def decimals(self) -> Mapping[str, Digits]:
         """The columns that are compared digit by digit."""
         if self.dialect != "postgres":
-            return frozenset()
-        return frozenset(each.name for each in self.known.columns if _decimal(each.type))
+            return {}
+        return {each.name: Digits() for each in self.known.columns if _decimal(each.type)}
 
     def storable(self, name: str) -> str:
         """The SQL for a column in a type that a Parquet file can hold."""

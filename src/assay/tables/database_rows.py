@@ -40,9 +40,9 @@ def _query(table: DatabaseTable, contract: type[Record], span: Span) -> Select[A
 
 
 def _batches(table: DatabaseTable, query: Select[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    streaming = table.connection.execution_options(stream_results=True, max_row_buffer=_BATCH)
+    streaming = {"stream_results": True, "max_row_buffer": _BATCH}  # of this query alone
     try:
-        with closing(streaming.execute(query)) as found:
+        with closing(table.connection.execute(query, execution_options=streaming)) as found:
             for part in found.partitions(_BATCH):
                 yield _batch(table.name, part, schema)
     except DBAPIError as error:

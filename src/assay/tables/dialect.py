@@ -39,6 +39,8 @@ def view(
 
 
 def _without_nan(column: str, kind: str, dialect: str) -> str:
+    if dialect == "postgres" and kind == "DOUBLE":  # a REAL is shown, and compared, as the float64 that it equals
+        return f"NULLIF(CAST({column} AS DOUBLE), CAST('NaN' AS DOUBLE)) AS {column}"
     if dialect in _NAN_EQUALS_NAN:
         return f"NULLIF({column}, CAST('NaN' AS {kind})) AS {column}"
     if function := _NAN_FUNCTIONS.get(dialect):

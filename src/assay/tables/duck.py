@@ -1,6 +1,7 @@
 """A Parquet or CSV file, a folder or a glob of them, or an Arrow table, as views of DuckDB."""
 
 import math
+import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from assay.tables.csv_files import Csv
 from assay.tables.facts import Aggregates, Counted, Wanted, scan, scanned
 from assay.tables.footers import read_footers
 from assay.tables.reading import BROKEN, WRITE_AGAIN, first_line, reading
-from assay.tables.view import FILE, ROW, VIEW, Kind, other
+from assay.tables.view import FILE, ROW, VIEW, Digits, Kind, other
 
 #: The table as it is, with NaN.
 RAW = "raw"
@@ -35,6 +36,8 @@ FLOATS = ("FLOAT", "DOUBLE")
 #: A Parquet footer's statistics leave NaN out, and by them DuckDB takes isnan(x) to be false without reading x, and
 #: passes over groups of rows when it filters by x.
 _ALWAYS_OFF, _OFF_FOR_NAN = "statistics_propagation", "filter_pushdown"
+#: A decimal, with its digits and those after the point.
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("VARCHAR", "ENUM"), "text"),
     **dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), "number"),
@@ -157,9 +160,15 @@ class DuckTable:
         return f"epoch_us({time})"
 
     @property
-    def decimals(self) -> frozenset[str]:
-        """None is compared digit by digit: DuckDB may lack the digits of an end."""
-        return frozenset()
+    def reads_times(self) -> bool:
+        """DuckDB reads texts as times by a format."""
+        return True
+
+    @property
+    def decimals(self) -> Mapping[str, Digits]:
+        """The columns of decimals."""
+        found = {name: _DECIMAL.fullmatch(kind) for name, kind in self.types.items()}
+        return {name: Digits(int(one[1]) - int(one[2]), int(one[2])) for name, one in found.items() if one}
 
     def storable(self, name: str) -> str:
         """The SQL for a column in a type that a Parquet file can hold."""

@@ -1,5 +1,6 @@
 """What is asked of a table's columns and what is known of them: the few numbers by which most rules are judged. No I/O."""
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -106,22 +107,31 @@ def scanned(row: Mapping[str, Any], wanted: Wanted) -> Aggregates:
         name: Known(
             total - row[f"values.{name}"],
             row[f"values.{name}"],
-            as_number(row.get(f"low.{name}")),
-            as_number(row.get(f"high.{name}")),
+            as_number(row.get(f"low.{name}"), -math.inf),
+            as_number(row.get(f"high.{name}"), math.inf),
         )
         for name in wanted.columns
     }
     return Aggregates(total, columns, {key: row[f"failing.{key}"] or 0 for key in wanted.counted})
 
 
-def as_number(value: Any) -> float | None:
+def as_number(value: Any, outwards: float = 0.0) -> float | None:
     """An end as engines give it, as a number; times in microseconds since 1970.
+
+    A decimal with more digits than a float has is taken a step towards `outwards`, so that no end is lost in rounding.
 
     >>> as_number(date(1970, 1, 2)), as_number(Decimal("2.5"))
     (86400000000, 2.5)
     """
     if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+        if value.is_finite() and value == value.to_integral_value():
+            return int(value)
+        near = float(value)
+        return (
+            near
+            if not outwards or not value.is_finite() or Decimal(repr(near)) == value
+            else math.nextafter(near, outwards)
+        )
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if isinstance(value, datetime):

@@ -1,5 +1,6 @@
 """A frame of polars, pandas or pyarrow: its facts are asked in its own engine, its rows at fault through Arrow."""
 
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from assay.tables.facts import Aggregates, Counted, Known, Wanted, as_number
 from assay.tables.reading import first_line
 from assay.tables.reserved import with_names
 from assay.tables.spark import is_spark, spark_rows
-from assay.tables.view import RANGED, Kind
+from assay.tables.view import RANGED, Digits, Kind
 
 #: The first that fits counts.
 _KINDS: tuple[tuple[Any, Kind], ...] = (
@@ -62,6 +63,7 @@ class FrameTable:
     kinds: Mapping[str, Kind]
     #: The columns that may hold NaN.
     floats: frozenset[str]
+    has_decimals: bool = False
     files: tuple[Path, ...] = ()
     changed: bool = False
 
@@ -120,9 +122,14 @@ class FrameTable:
         return self._arrow.micros(time)
 
     @property
-    def decimals(self) -> frozenset[str]:
-        """None is compared digit by digit: its engine may lack the digits of an end."""
-        return frozenset()
+    def reads_times(self) -> bool:
+        """DuckDB reads texts as times by a format."""
+        return True
+
+    @property
+    def decimals(self) -> Mapping[str, Digits]:
+        """Those of DuckDB, which counts rows at fault; its own engine is not asked for what it has none of."""
+        return self._arrow.decimals if self.has_decimals else {}
 
     def storable(self, name: str) -> str:
         """The SQL for a column in a type that a Parquet file can hold."""
@@ -154,7 +161,7 @@ def open_frame(frame: object) -> FrameTable | DuckTable:
     if "other" in kinds.values():  # as in pandas a column of anything
         return open_arrow(name, as_arrow(name, frame))
     floats = frozenset(column for column, dtype in schema.items() if dtype.is_float())
-    return FrameTable(name, frame, lazy, kinds, floats)
+    return FrameTable(name, frame, lazy, kinds, floats, any(dtype.is_decimal() for dtype in schema.values()))
 
 
 def as_table(frame: Frame) -> pa.Table:
@@ -235,5 +242,5 @@ def _kind(dtype: Any) -> Kind:
 
 def _fact(row: Mapping[str, Any], name: str) -> Known:
     values = row[f"values.{name}"]
-    low, high = (as_number(row.get(f"{end}.{name}")) for end in ("low", "high"))
+    low, high = as_number(row.get(f"low.{name}"), -math.inf), as_number(row.get(f"high.{name}"), math.inf)
     return Known(row["rows"] - values, values, low if values else None, high if values else None)

@@ -13,7 +13,7 @@ from assay.errors import BadInput
 from assay.tables.dialect import translated, view
 from assay.tables.facts import Aggregates, Wanted, scan, scanned
 from assay.tables.table import CantAsk
-from assay.tables.view import VIEW, Kind, other
+from assay.tables.view import VIEW, Digits, Kind, other
 
 _KINDS: dict[str, Kind] = {
     "string": "text",
@@ -60,9 +60,14 @@ class SparkTable:
         return time
 
     @property
-    def decimals(self) -> frozenset[str]:
+    def reads_times(self) -> bool:
+        """Its engine does not read texts by a format of strftime."""
+        return False
+
+    @property
+    def decimals(self) -> Mapping[str, Digits]:
         """None is compared digit by digit: its engine may lack the digits of an end."""
-        return frozenset()
+        return {}
 
     def storable(self, name: str) -> str:
         """The SQL for a column in a type that a Parquet file can hold."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from assay.tables.facts import Aggregates, Wanted
-from assay.tables.view import Kind
+from assay.tables.view import Digits, Kind
 
 
 class CantAsk(Exception):
@@ -60,7 +60,12 @@ class Table(Protocol):
         ...
 
     @property
-    def decimals(self) -> frozenset[str]:
+    def reads_times(self) -> bool:
+        """Whether its engine reads texts as times by a format of strftime."""
+        ...
+
+    @property
+    def decimals(self) -> Mapping[str, Digits]:
         """The columns of decimal numbers that are compared digit by digit, not as floats."""
         ...
 

@@ -1,6 +1,6 @@
 """The view over a table that is checked, which every query asks: its names, and the kinds of its columns. No I/O."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from assay.contract.formats.sql import quoted
 
@@ -23,6 +23,13 @@ HOLDS: dict[Kind, str] = {
     "date": "dates",
     "other": "values of another type",
 }
+
+
+class Digits(NamedTuple):
+    """How many digits a decimal has before and after its point; None where there is no limit."""
+
+    before: int | None = None
+    after: int | None = None
 
 
 def other(name: str) -> str:

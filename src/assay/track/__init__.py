@@ -21,6 +21,7 @@ from assay.track.active import (
 from assay.track.aliases import By, alias, champion
 from assay.track.begin import begin_run
 from assay.track.find import Page, RunRow, find_runs, get_run, last_metrics, search
+from assay.track.render import render
 from assay.track.runs import Run
 from assay.track.versions import ModelVersion, find_version, register, versions
 
@@ -51,6 +52,7 @@ __all__ = [
     "log_text",
     "note",
     "register",
+    "render",
     "search",
     "set_tag",
     "set_tags",

@@ -24,6 +24,7 @@ from sqlalchemy import (
     true,
 )
 
+from assay.draw import Shown
 from assay.errors import BadInput, NotFound, near_miss
 from assay.store import Store
 from assay.store.among import among
@@ -86,7 +87,7 @@ _KEPT: dict[str, tuple[Table, Any]] = {"param": (params, params.c.text), "tag": 
 
 
 @dataclass(frozen=True)
-class RunRow:
+class RunRow(Shown):
     """One run as it stands in the store."""
 
     id: str

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from assay import context
+from assay.draw.shown import fragment, in_notebook
 from assay.errors import BadInput, NotFound, Unavailable, first_few
 from assay.store import Store, leases
 from assay.times import now
@@ -47,6 +48,13 @@ class Run:
         self.ended = False
         #: Called when the run ends.
         self.closing: list[Callable[[], None]] = []
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        return fragment(*in_notebook(self))
 
     def log_metric(self, name: str, value: float, step: int = 0) -> None:
         """Append one point to a metric; not a number and infinities are kept as they are.
