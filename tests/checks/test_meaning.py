@@ -279,7 +279,7 @@ def test_a_cell_of_sqlite_of_another_type_is_a_finding(sqlite_file: str) -> None
         ("fail", "holds text, numbers expected"),
         ("fail", "1 of 2 rows outside 0 to 2   worst 2.5"),
         ("fail", "holds text, numbers expected"),
-        ("fail", "1 of 2 rows not one of true   0 × 1"),
+        ("fail", "1 of 2 rows not one of true   False × 1"),
     ]
     assert said(f"{sqlite_file}#parts", col("i").between(0, 2))[0][2] == "1 of 2 rows outside 0 to 2   worst 2.5"
 

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from assay.contract.columns import Array
-from assay.draw import Shown
 from assay.errors import BadInput, Corrupt
 from assay.profiles.frequent import Frequent, frequent, merge_frequent
 from assay.profiles.quantiles import check, merge_sketches, sketch, weighted
@@ -73,11 +72,23 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
         return weighted(self.quantiles) if self.quantiles else (np.empty(0), np.empty(0))
 
 
-class Profile(Shown, msgspec.Struct, frozen=True):
+class Profile(msgspec.Struct, frozen=True):
     """The profile of a table, or of a window of it."""
 
     rows: int = 0
     columns: dict[str, ColumnProfile] = {}
+
+    # Imported when they are needed: imported before DuckDB, modules outlive it when a process ends, and DuckDB complains.
+    def __str__(self) -> str:
+        from assay.draw import printed
+
+        return printed(self)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows."""
+        from assay.draw.shown import fragment, in_notebook
+
+        return fragment(*in_notebook(self))
 
 
 def profile(table: pa.Table | pa.RecordBatchReader) -> Profile:

@@ -14,9 +14,9 @@ _MISSING: tuple[tuple[float, Severity], ...] = ((0.5, "high"), (0.2, "medium"), 
 
 def counts(table: Table) -> tuple[int, dict[str, int]]:
     """The rows, and of each column the values that are there."""
-    told = [f"count({quoted(name)}) AS {quoted(f'values.{name}')}" for name in table.kinds]
+    told = [f"count({quoted(name)}) AS {quoted(f'values.{i}')}" for i, name in enumerate(table.kinds)]
     row = table.rows(f"SELECT {', '.join(['count(*) AS rows', *told])} FROM {VIEW}")[0]
-    return row["rows"], {name: row[f"values.{name}"] for name in table.kinds}
+    return row["rows"], {name: row[f"values.{i}"] for i, name in enumerate(table.kinds)}
 
 
 def missing(values: Mapping[str, int], total: int) -> Iterator[Finding]:

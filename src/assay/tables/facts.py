@@ -89,13 +89,13 @@ class Wanted:
 def scan(wanted: Wanted, kinds: Mapping[str, Kind], micros: Callable[[str], str], view: str = VIEW) -> str:
     """The SELECT for what is wanted; `micros` gives the SQL for the microseconds since 1970 of a time."""
     told = ["count(*) AS rows"]
-    for name in wanted.columns:
+    for i, name in enumerate(wanted.columns):  # by place: PostgreSQL cuts names of more than 63 bytes
         column = quoted(name)
-        told.append(f"count({column}) AS {quoted(f'values.{name}')}")
+        told.append(f"count({column}) AS {quoted(f'values.{i}')}")
         if kinds[name] in RANGED:
             ends = {end: f"{function}({column})" for end, function in (("low", "min"), ("high", "max"))}
             shown = {end: micros(sql) if kinds[name] in TIMES else sql for end, sql in ends.items()}
-            told += [f"{sql} AS {quoted(f'{end}.{name}')}" for end, sql in shown.items()]
+            told += [f"{sql} AS {quoted(f'{end}.{i}')}" for end, sql in shown.items()]
     told += [f"count(*) FILTER (WHERE {one.when}) AS {quoted(f'failing.{key}')}" for key, one in wanted.counted.items()]
     return f"SELECT {', '.join(told)} FROM {view} WHERE {wanted.where or 'true'}"
 
@@ -105,12 +105,12 @@ def scanned(row: Mapping[str, Any], wanted: Wanted) -> Aggregates:
     total: int = row["rows"]
     columns = {
         name: Known(
-            total - row[f"values.{name}"],
-            row[f"values.{name}"],
-            as_number(row.get(f"low.{name}"), -math.inf),
-            as_number(row.get(f"high.{name}"), math.inf),
+            total - row[f"values.{i}"],
+            row[f"values.{i}"],
+            as_number(row.get(f"low.{i}"), -math.inf),
+            as_number(row.get(f"high.{i}"), math.inf),
         )
-        for name in wanted.columns
+        for i, name in enumerate(wanted.columns)
     }
     return Aggregates(total, columns, {key: row[f"failing.{key}"] or 0 for key in wanted.counted})
 
