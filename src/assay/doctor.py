@@ -25,6 +25,7 @@ EXTRAS = {
     "xgboost": "xgboost",
     "catboost": "catboost",
     "onnx": "onnxruntime",
+    "torch": "torch",
     "postgres": "psycopg",
     "s3": "obstore",
     "spark": "pyspark",

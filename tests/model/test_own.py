@@ -196,6 +196,13 @@ model = assay.Model(
     [
         ({"return file.getvalue()": "return 'text'"}, "save() of the estimator gave a str\nReturn bytes."),
         ({"return file.getvalue()": "return pickle.dumps(weights)"}, "save() of the estimator gave a pickle"),
+        (
+            {
+                "return file.getvalue()": "import zipfile; zipfile.ZipFile(file := io.BytesIO(), 'w')"
+                ".writestr('archive/data.pkl', pickle.dumps(1)); return file.getvalue()"
+            },
+            "save() of the estimator gave a pickle",
+        ),
         ({"return file.getvalue()": "raise KeyError('gone')"}, "save() of the estimator fails: KeyError: 'gone'"),
         ({"data), allow": "data[:9]), allow"}, "load() of the estimator fails: "),
         (

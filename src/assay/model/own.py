@@ -1,5 +1,7 @@
 """Estimators of any kind: the user's functions write them as bytes, read them back and predict."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -56,5 +58,8 @@ class Estimator:
 
 
 def _is_pickle(data: bytes) -> bool:
-    """Whether bytes begin and end as every pickle of protocol 2 and later does."""
+    """Whether bytes begin and end as every pickle of protocol 2 and later does, or are an archive of torch, which holds one."""
+    if data.startswith(b"PK") and zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
     return data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and data[-1:] == b"."
