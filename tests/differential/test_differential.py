@@ -6,8 +6,8 @@ from random import Random
 import pytest
 from cases import Case, case
 from fuzz import differences
-from writers import FORMS
-from writers import postgres as in_postgresql
+from table_writers import FORMS
+from table_writers import postgres as in_postgresql
 
 from assay.checks.rules import Fresh
 

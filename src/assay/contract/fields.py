@@ -80,6 +80,9 @@ class Role:
 class ByClass:
     """Marks probabilities by class, which sum to 1."""
 
+    #: In their declared order: `typing` holds two types for one whose classes differ in order only, and gives the older.
+    classes: tuple[str | int, ...]
+
 
 @dataclass(frozen=True)
 class Length:
@@ -128,8 +131,15 @@ else:
             return "assay.EventTime"
 
     EventTime = _EventTime()
-#: `Probabilities[Literal["a", "b"]]`: the probability of each class, for the output of a model.
-Probabilities = Annotated[dict[T, float], ByClass()]
+if TYPE_CHECKING:
+    Probabilities = Annotated[dict[T, float], ByClass(())]
+else:
+
+    class Probabilities:
+        """`Probabilities[Literal["a", "b"]]`: the probability of each class, for the output of a model."""
+
+        def __class_getitem__(cls, labels: Any) -> Any:
+            return Annotated[dict[labels, float], ByClass(get_args(labels))]
 
 
 def between(

@@ -41,8 +41,8 @@ def read(codes: Array, texts: Sequence[str]) -> AsText | None:
     Texts with leading zeros, few whole numbers without any other text, and whole numbers that differ in every row are
     codes or keys, not numbers.
 
-    >>> read(np.array([0, 1, 2, 1]), ["1.5", "1,200.0", "?"])
-    AsText(numbers=array([1.5e+00, 1.2e+03,     nan, 1.2e+03]), others=('?',), rows=1)
+    >>> read(np.array([0, 1, 2, 1]), ["1.5", "1,200.0", "?"]).numbers.tolist()
+    [1.5, 1200.0, nan, 1200.0]
     >>> read(np.array([0, 1]), ["8001", "3012"])
     """
     for reader in (_number, _time):

@@ -64,6 +64,8 @@ def purge(store: Store, *, older_than: timedelta, young: timedelta = YOUNG, dry_
     Runs of which a run that stays is the child, and runs that made a version of a model, stay. Safe while others
     write. Raises `Unavailable` when the database or the artifact store is away; what was done by then is whole.
     """
+    if not dry_run:
+        store.database.check_writable()
     deliver(store)
     before = now() - older_than
     done = Purged()
