@@ -25,7 +25,7 @@ LISTED = 12
 @click.option("--key", multiple=True, help="The column that tells rows apart; several of them are one key.")
 @click.option("--missing", multiple=True, metavar="MARK", help="A text of a CSV file that means missing, like '?'.")
 def init(
-    store: Store,  # noqa: ARG001
+    store: Store,  # noqa: ARG001 - every command gets it first
     folder: Path,
     table: str,
     label: str | None,

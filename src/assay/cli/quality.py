@@ -15,7 +15,7 @@ from assay.store import Store
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots to this file.")
 @click.option("--all", "every", is_flag=True, help="Print each finding, not one line for each kind.")
 def quality(
-    store: Store,  # noqa: ARG001
+    store: Store,  # noqa: ARG001 - every command gets it first
     target: str,
     label: str | None,
     missing: tuple[str, ...],

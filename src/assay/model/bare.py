@@ -6,6 +6,7 @@ travels with such a file, so nothing is computed on the way.
 
 import hashlib
 import json
+import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,13 +190,10 @@ def _inferred(path: Path, columns: Sequence[Column], said: list[str]) -> tuple[t
 def _python_name(name: str, taken: Mapping[str, Any]) -> str:
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     plain = plain if plain.isidentifier() and not plain.startswith("_") else f"f_{plain.lstrip('_')}"
-    plain = f"{plain}_" if plain in _KEYWORDS else plain
+    plain = f"{plain}_" if keyword.iskeyword(plain) else plain
     while plain in taken:
         plain += "_"
     return plain
-
-
-_KEYWORDS = frozenset(import_module("keyword").kwlist)
 
 
 def _record(name: str, annotations: Mapping[str, Any]) -> type[Record]:

@@ -61,7 +61,7 @@ def flag(value: Any, where: str) -> bool:
     raise refused(value, where, "true or false")
 
 
-def as_it_is(value: Any, where: str) -> Any:  # noqa: ARG001
+def as_it_is(value: Any, where: str) -> Any:  # noqa: ARG001 - called as the other readers are
     """Anything: the handler converts it to a struct of its own, which is faster for many."""
     return value
 
